@@ -1,0 +1,170 @@
+/// What has been sent and is not settled: one slot per message in flight.
+///
+/// A reply subject carries slot and generation; a generation ends with each send, so that a late or repeated reply finds
+/// nothing. Pure: time and outcomes come from outside.
+struct SlotTable {
+    /// Slot number and generation of one send.
+    struct Token: Equatable {
+        let slot: Int
+        let generation: UInt32
+    }
+
+    /// One message in flight.
+    struct Entry {
+        let batch: Batch
+        let index: Int
+        /// Where its first byte stands in all the bytes given to this connection.
+        var offset: UInt64
+        /// Sends after the first, because the server asked for patience.
+        var retries = 0
+        /// Why it waits to be sent again, if it does.
+        var waiting: RetryReason?
+        var retryAt: Nanoseconds = .max
+    }
+
+    /// Why a message is sent again.
+    enum RetryReason {
+        /// Nobody listened: certainly not stored.
+        case noResponders
+        /// The server is storing an earlier copy: perhaps stored.
+        case duplicateInProcess
+    }
+
+    private struct Slot {
+        var entry: Entry?
+        var generation: UInt32 = 0
+    }
+
+    private var slots: [Slot] = []
+    private var free: [Int32] = []
+    private let countMax: Int
+    private let costMax: Int
+    private(set) var cost = 0
+    private(set) var earliestDeadline = Nanoseconds.max
+    private(set) var earliestRetry = Nanoseconds.max
+    /// Set by the sender that found no room: the next settled messages wake it.
+    var roomWanted = false
+
+    init(countMax: Int, costMax: Int) {
+        self.countMax = min(max(countMax, 1), 32_768)
+        self.costMax = costMax
+    }
+
+    var count: Int { slots.count - free.count }
+    var isEmpty: Bool { count == 0 }
+
+    /// Whether a message of this cost may go out now; one message always may.
+    func hasRoom(for cost: Int) -> Bool {
+        count < countMax && (isEmpty || self.cost + cost <= costMax)
+    }
+
+    /// True when enough is free again for the sender to be woken.
+    mutating func takeRoomWanted() -> Bool {
+        guard roomWanted, count <= countMax / 4 * 3, isEmpty || cost <= costMax / 4 * 3 else { return false }
+        roomWanted = false
+        return true
+    }
+
+    mutating func insert(batch: Batch, index: Int, offset: UInt64) -> Token {
+        let slot: Int
+        if let last = free.popLast() {
+            slot = Int(last)
+        } else {
+            slot = slots.count
+            slots.append(Slot())
+        }
+        cost += batch.items[index].cost
+        earliestDeadline = min(earliestDeadline, batch.deadline)
+        slots[slot].generation &+= 1
+        slots[slot].entry = Entry(batch: batch, index: index, offset: offset)
+        return Token(slot: slot, generation: slots[slot].generation)
+    }
+
+    /// Takes the message out, if the token is that of its last send.
+    mutating func remove(_ token: Token) -> Entry? {
+        guard slots.indices.contains(token.slot), slots[token.slot].generation == token.generation,
+            let entry = slots[token.slot].entry
+        else { return nil }
+        remove(slot: token.slot, entry)
+        return entry
+    }
+
+    private mutating func remove(slot: Int, _ entry: Entry) {
+        slots[slot].entry = nil
+        cost -= entry.batch.items[entry.index].cost
+        free.append(Int32(truncatingIfNeeded: slot))
+    }
+
+    /// Puts a message back that was just removed, to be sent again at `time`.
+    mutating func insertForRetry(_ entry: Entry, reason: RetryReason, at time: Nanoseconds) {
+        let token = insert(batch: entry.batch, index: entry.index, offset: entry.offset)
+        slots[token.slot].entry?.retries = entry.retries + 1
+        slots[token.slot].entry?.waiting = reason
+        slots[token.slot].entry?.retryAt = time
+        earliestRetry = min(earliestRetry, time)
+    }
+
+    /// The messages due to be sent again, each with a new token; the caller sends them.
+    mutating func takeRetries(now: Nanoseconds, offset: UInt64) -> [(token: Token, batch: Batch, index: Int)] {
+        guard now >= earliestRetry else { return [] }
+        var due: [(token: Token, batch: Batch, index: Int)] = []
+        earliestRetry = .max
+        for slot in slots.indices {
+            guard var entry = slots[slot].entry, entry.waiting != nil else { continue }
+            if entry.retryAt <= now {
+                entry.waiting = nil
+                entry.offset = offset
+                slots[slot].generation &+= 1
+                slots[slot].entry = entry
+                let token = Token(slot: slot, generation: slots[slot].generation)
+                due.append((token, entry.batch, entry.index))
+            } else {
+                earliestRetry = min(earliestRetry, entry.retryAt)
+            }
+        }
+        return due
+    }
+
+    /// Takes out what is past its deadline.
+    mutating func removeExpired(now: Nanoseconds) -> [Entry] {
+        now >= earliestDeadline ? removeAll { $0.batch.deadline <= now } : []
+    }
+
+    /// Takes out everything.
+    mutating func removeAll() -> [Entry] { removeAll { _ in true } }
+
+    private mutating func removeAll(where isDue: (Entry) -> Bool) -> [Entry] {
+        var removed: [Entry] = []
+        earliestDeadline = .max
+        for slot in slots.indices {
+            guard let entry = slots[slot].entry else { continue }
+            if isDue(entry) {
+                remove(slot: slot, entry)
+                removed.append(entry)
+            } else {
+                earliestDeadline = min(earliestDeadline, entry.batch.deadline)
+            }
+        }
+        return removed
+    }
+}
+
+extension SlotTable.Entry {
+    /// What is certain of a message that will hear nothing more.
+    ///
+    /// - Parameter written: Bytes of a dead connection that have left the process; the others never will. `UInt64.max`
+    ///   while the connection lives, since what waits in its buffer may still go out.
+    func abandonedOutcome(written: UInt64, reason: UnknownReason) -> PublishOutcome {
+        switch waiting {
+        case .noResponders: .rejected(.noResponders)
+        case .duplicateInProcess: .unknown(.duplicateInProcess)
+        case nil where retries == 0 && offset >= written: .notSent(.disconnected)
+        case nil: .unknown(reason)
+        }
+    }
+}
+
+extension Rejection {
+    static let noResponders = Rejection(
+        kind: .noResponders, code: 503, description: "no responders: no stream listens on the subject")
+}
