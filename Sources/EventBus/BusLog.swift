@@ -1,0 +1,66 @@
+import JetStream
+import Logging
+
+/// The bus's log lines: every message and metadata key once, in one place.
+enum BusLog {
+    static func connection(_ state: ConnectionState, _ logger: Logger) {
+        switch state {
+        case .connected(let info):
+            logger.info(
+                "connected to NATS",
+                metadata: [
+                    "server_version": "\(info.version)", "server": "\(info.serverName)",
+                    "max_payload_bytes": "\(info.maxPayload)",
+                ]
+            )
+        case .connecting(let failure):
+            logger.warning("not connected to NATS", metadata: failure.map { ["last_failure": "\($0)"] } ?? [:])
+        case .stalled: logger.warning("NATS does not answer")
+        case .closed: logger.info("connection to NATS closed")
+        }
+    }
+
+    static func event(_ event: JetStream.LogEvent, _ logger: Logger) {
+        let level: Logger.Level =
+            switch event.level {
+            case .debug: .debug
+            case .info: .info
+            case .warning: .warning
+            case .error: .error
+            }
+        var metadata: Logger.Metadata = ["component": "jetstream"]
+        for (name, value) in event.metadata { metadata[name] = "\(value)" }
+        logger.log(level: level, "\(event.message)", metadata: metadata)
+    }
+
+    static func created(_ stream: String, _ logger: Logger) {
+        logger.info("created stream", metadata: ["stream": "\(stream)"])
+    }
+
+    static func updated(_ stream: String, _ differences: [String], _ logger: Logger) {
+        logger.warning(
+            "updated stream",
+            metadata: ["stream": "\(stream)", "changes": "\(differences.joined(separator: "; "))"]
+        )
+    }
+
+    static func fault(_ fault: BusStatus.StreamFault, _ logger: Logger) {
+        logger.error(
+            "stream differs from its configuration",
+            metadata: [
+                "stream": "\(fault.stream)", "differences": "\(fault.differences.joined(separator: "; "))",
+            ]
+        )
+    }
+
+    static func verified(_ logger: Logger) {
+        logger.info("streams verified")
+    }
+
+    static func full(_ share: Double, _ logger: Logger) {
+        logger.warning(
+            "the event stream is nearly full",
+            metadata: ["percent": "\(Int(share * 100))"]
+        )
+    }
+}

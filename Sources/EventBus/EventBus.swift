@@ -1,0 +1,123 @@
+public import CloudEvents
+package import JetStream
+public import Logging
+import ServiceLifecycle
+
+/// The event bus: publishes CloudEvents into JetStream and keeps watch over the streams.
+///
+/// One per process. `run()` connects, creates or verifies the streams and goes on watching until it is cancelled or asked to
+/// shut down gracefully. All methods may be called from any thread or task.
+public final class EventBus: Sendable {
+    /// The settings it was made with.
+    public let configuration: EventBusConfiguration
+    package let client: JetStreamClient
+    package let logger: Logger
+    private let state: Locked<BusStatus>
+    /// Names this replica's canary subject.
+    let replica: String
+
+    /// Makes a bus; nothing is connected before ``run()``.
+    public init(configuration: EventBusConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        var generator = SystemRandomNumberGenerator()
+        self.replica = String(generator.next() as UInt64, radix: 36)
+        self.state = Locked(
+            BusStatus(
+                connection: .connecting(lastFailure: nil),
+                streamsVerified: false,
+                faults: [],
+                fill: nil,
+                lastCanary: nil,
+                draining: false
+            )
+        )
+        var jetStream = JetStreamConfiguration(servers: configuration.servers, name: configuration.connectionName)
+        jetStream.publishTimeout = configuration.publishTimeout
+        jetStream.inFlightMax = configuration.inFlightMax
+        self.client = JetStreamClient(
+            configuration: jetStream,
+            onStateChange: { BusLog.connection($0, logger) },
+            log: { BusLog.event($0, logger) }
+        )
+    }
+
+    /// What the bus knows of its health, at most a second old; the connection's state is of now.
+    public var status: BusStatus {
+        var status = state.withLock { $0 }
+        status.connection = client.state
+        return status
+    }
+
+    /// Most bytes of a stored event now: the configured limit, and never more than the connected server takes.
+    public var eventBytesMax: Int {
+        let serverLimit = (client.serverInfo?.maxPayload ?? 1 << 20) - EventBusConfiguration.headerRoomBytes
+        return min(configuration.eventBytesMax ?? .max, max(serverLimit, 1024))
+    }
+
+    /// Runs the bus until the task is cancelled or the service is asked to shut down.
+    ///
+    /// It never gives up: while NATS is away publishes fail at once with ``PublishError/unavailable(_:)``.
+    public func run() async {
+        client.start()
+        await cancelWhenGracefulShutdown {
+            await BusSupervisor(bus: self).run()
+        }
+    }
+
+    /// Makes the bus not ready, while it goes on publishing: for whoever routes requests to it.
+    public func startDraining() {
+        update { $0.draining = true }
+    }
+
+    /// Stops accepting, waits for the PubAcks under way and closes the connection.
+    ///
+    /// - Parameter deadline: how long to wait; publishes without an answer by then end as outcome unknown.
+    public func close(within deadline: Duration) async {
+        update { $0.draining = true }
+        await client.close(grace: deadline)
+    }
+
+    /// Publishes one event and waits for its PubAck.
+    ///
+    /// - Parameters:
+    ///   - event: the event, valid by construction.
+    ///   - tenant: whose event it is.
+    /// - Returns: the stream and the sequence.
+    /// - Throws: ``PublishError``; after ``PublishError/outcomeUnknown(_:)`` a retry with the same event is safe.
+    public func publish(_ event: CloudEvent, tenant: TenantName = .default) async throws(PublishError) -> Receipt {
+        if let refusal { throw refusal }
+        let message = EventMessage.make(
+            event,
+            text: nil,
+            tenant: tenant,
+            stream: streamName,
+            prefix: configuration.subjectPrefix,
+            trace: .none
+        )
+        if message.payload.count > eventBytesMax {
+            throw .tooLarge(bytes: message.payload.count, limit: eventBytesMax)
+        }
+        return try await client.publish(message).receipt(stream: streamName).get()
+    }
+
+    /// The stream of the events.
+    package var streamName: StreamName { configuration.streams.events.name }
+
+    /// Why no publish may be tried now although NATS may be there; `nil` when it may.
+    ///
+    /// A stream that differs from its plan would make a 202 a lie.
+    package var refusal: PublishError? {
+        state.withLock { status in
+            if !status.faults.isEmpty {
+                return .misconfigured("a stream differs from its configuration; see /health/ready")
+            }
+            if !status.streamsVerified { return .unavailable("the streams have not been verified yet") }
+            return nil
+        }
+    }
+
+    func update(_ change: (inout BusStatus) -> Void) {
+        state.withLock { change(&$0) }
+    }
+}
