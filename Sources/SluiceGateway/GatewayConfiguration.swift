@@ -1,0 +1,130 @@
+import EventBus
+import JetStream
+import NIOCore
+
+/// Every setting of a gateway, as plain values: read once at the edge, never from the environment below it.
+///
+/// The command line builds it from flags, environment, file and defaults (in this order of precedence). Units are in
+/// the names; a value that makes no sense is refused where it is read, not here.
+public struct GatewayConfiguration: Sendable {
+    /// One or several NATS server URLs (`nats://user:password@host:port`); tried in turn.
+    public var natsServers: [String] = ["nats://localhost:4222"]
+    /// A name shown in the NATS connection's name and in `/health`.
+    public var natsClusterID: String?
+
+    /// The address the HTTP listener binds.
+    public var host: String = "0.0.0.0"
+    /// The port the HTTP listener binds; 0 takes a free one, which the log names.
+    public var port: Int = 8080
+    /// Event loops for HTTP; `nil` is half of the processors, at least one: the other half belongs to NATS.
+    public var httpThreads: Int?
+
+    /// The stream that holds the events.
+    public var streamName: String = "SLUICE_EVENTS"
+    /// The stream that holds the dead letters.
+    public var deadLetterStream: String = "SLUICE_DEAD_LETTERS"
+    /// Most bytes of dead letters, −1 for no limit but the server's own.
+    public var deadLetterMaxBytes: Int64 = -1
+    /// How long a dead letter is kept, in seconds; 0 keeps it for ever.
+    public var deadLetterMaxAgeSeconds: Int64 = 0
+    /// The first tokens of every event's subject.
+    public var subjectPrefix: String = "ce"
+    /// Most messages in the event stream, −1 for no limit.
+    public var maxMessages: Int64 = -1
+    /// Most bytes in the event stream, −1 for no limit but the server's own.
+    public var maxBytes: Int64 = -1
+    /// How long an event is kept, in seconds; 0 keeps it for ever.
+    public var maxAgeSeconds: Int64 = 604_800
+    /// What a full stream does.
+    public var discard: DiscardPolicy = .new
+    /// Copies of the stream in a cluster: 1, 3 or 5.
+    public var replicas: Int = 1
+    /// How long JetStream remembers a message id, in seconds.
+    public var duplicateWindowSeconds: Int64 = 120
+    /// Change a stream that exists with other settings, instead of reporting the difference.
+    public var updateStreams: Bool = false
+
+    /// Most bytes of one stored event (the NATS payload after encoding); `nil` is the server's `max_payload` less 8 KiB.
+    public var maxEventBytes: Int?
+    /// Most bytes of a request body.
+    public var maxBodyBytes: Int = 16 * 1024 * 1024
+    /// Most events in a batch.
+    public var maxBatchEvents: Int = 1000
+    /// How long a publish may wait for its PubAck, in seconds.
+    public var publishTimeoutSeconds: Double = 5
+    /// Most messages that wait for a PubAck at a time, in this process.
+    public var maxInFlight: Int = 4096
+    /// Most open HTTP connections.
+    public var maxConnections: Int = 20_000
+    /// How long an idle HTTP connection is kept, in seconds.
+    public var idleTimeoutSeconds: Double = 60
+    /// How long a stopping gateway waits for requests under way, in seconds.
+    public var drainTimeoutSeconds: Double = 10
+
+    /// The version that `/health` and the `Server` header tell.
+    public var version: String = "0.1.0"
+
+    /// A configuration of defaults.
+    public init() {}
+}
+
+/// What a stream does when it reaches a limit.
+public enum DiscardPolicy: String, Sendable, CaseIterable {
+    /// Refuses the new event: the publisher gets 507 and nothing is lost.
+    case new
+    /// Lets the oldest event go, delivered or not.
+    case old
+}
+
+extension GatewayConfiguration {
+    /// How many event loops serve HTTP.
+    var effectiveHTTPThreads: Int { httpThreads ?? max(1, System.coreCount / 2) }
+
+    /// The settings of the event bus.
+    ///
+    /// - Throws: ``GatewayConfigurationError`` with every value that cannot be one.
+    func busConfiguration() throws(GatewayConfigurationError) -> EventBusConfiguration {
+        var faults: [String] = []
+        var servers: [ServerURL] = []
+        for text in natsServers {
+            do throws(ServerURL.Problem) {
+                servers.append(try ServerURL(text))
+            } catch {
+                // The text may hold a password: it is not repeated.
+                faults.append("NATS_URL: not a usable server URL: \(error)")
+            }
+        }
+        if servers.isEmpty && faults.isEmpty { faults.append("NATS_URL: no server is given") }
+        let events = StreamName(streamName)
+        if events == nil { faults.append("STREAM_NAME: \(streamName.quotedForDetail) is no stream name") }
+        let letters = StreamName(deadLetterStream)
+        if letters == nil {
+            faults.append("DEAD_LETTER_STREAM: \(deadLetterStream.quotedForDetail) is no stream name")
+        }
+        let prefix = SubjectPrefix(subjectPrefix)
+        if prefix == nil { faults.append("SUBJECT_PREFIX: \(subjectPrefix.quotedForDetail) is no subject prefix") }
+        guard faults.isEmpty, let events, let letters, let prefix else {
+            throw GatewayConfigurationError(faults: faults)
+        }
+        var limits = StreamPlan.Limits()
+        limits.messagesMax = maxMessages
+        limits.bytesMax = maxBytes
+        limits.ageMaxSeconds = maxAgeSeconds
+        limits.discardsOldest = discard == .old
+        limits.replicas = replicas
+        limits.duplicateWindowSeconds = duplicateWindowSeconds
+        limits.deadLetterBytesMax = deadLetterMaxBytes
+        limits.deadLetterAgeMaxSeconds = deadLetterMaxAgeSeconds
+        var bus = EventBusConfiguration(
+            servers: servers,
+            subjectPrefix: prefix,
+            streams: StreamPlan(events: events, deadLetters: letters, prefix: prefix, limits: limits)
+        )
+        bus.connectionName = natsClusterID.map { "sluice-\($0)" } ?? "sluice"
+        bus.updateStreams = updateStreams
+        bus.eventBytesMax = maxEventBytes
+        bus.publishTimeout = .milliseconds(Int64(publishTimeoutSeconds * 1000))
+        bus.inFlightMax = maxInFlight
+        return bus
+    }
+}

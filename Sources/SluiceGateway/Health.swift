@@ -1,0 +1,105 @@
+import CloudEvents
+import EventBus
+import Hummingbird
+import JetStream
+import NIOCore
+
+/// The answers of `/health`, `/health/live`, `/health/ready` and `/ready`.
+///
+/// Live: this process answers; never depends on NATS. Ready: a canary was acknowledged within seconds and the
+/// streams are as configured, so a publish can be expected to succeed. Overall: both, with details, for people.
+struct Health: Sendable {
+    let bus: EventBus
+    let clusterID: String?
+    let version: String
+
+    /// From this share on a stream counts as nearly full.
+    static let nearlyFull = 0.8
+
+    func live() -> Response {
+        var body = head("live")
+        body.appendJSON(raw: "}")
+        return response(.ok, body)
+    }
+
+    func ready() -> Response {
+        let status = bus.status
+        var body = head(status.isReady ? "ready" : "not ready")
+        write(reasons: status.reasons, into: &body)
+        body.appendJSON(raw: "}")
+        return response(status.isReady ? .ok : .serviceUnavailable, body)
+    }
+
+    func overall() -> Response {
+        let status = bus.status
+        let isNearlyFull = (status.fill?.share ?? 0) >= Self.nearlyFull
+        var body = head(!status.isReady ? "unhealthy" : isNearlyFull ? "degraded" : "healthy")
+        body.appendJSON(raw: ",\"details\":{\"nats_connected\":")
+        append(status.connection.isConnected, to: &body)
+        // No part of this release needs Redis.
+        body.appendJSON(raw: ",\"redis_connected\":null,\"running\":")
+        append(!status.draining, to: &body)
+        // An fsync before each PubAck cannot be proved from here: killed processes lose nothing, a power cut may.
+        body.appendJSON(raw: ",\"durability\":\"process\",\"ready\":")
+        append(status.isReady, to: &body)
+        write(reasons: status.reasons, into: &body)
+        body.appendJSON(raw: ",\"version\":")
+        body.appendJSON(string: version)
+        if let clusterID {
+            body.appendJSON(raw: ",\"nats_cluster_id\":")
+            body.appendJSON(string: clusterID)
+        }
+        if let server = bus.client.serverInfo {
+            body.appendJSON(raw: ",\"nats_server_version\":")
+            body.appendJSON(string: server.version)
+            body.appendJSON(raw: ",\"max_event_bytes\":")
+            body.appendJSON(integer: UInt64(max(bus.eventBytesMax, 0)))
+        }
+        if let fill = status.fill { write(fill, into: &body) }
+        body.appendJSON(raw: "}}")
+        return response(status.isReady ? .ok : .serviceUnavailable, body)
+    }
+
+    private func head(_ status: String) -> [UInt8] {
+        var body: [UInt8] = []
+        body.reserveCapacity(512)
+        body.appendJSON(raw: "{\"status\":")
+        body.appendJSON(string: status)
+        body.appendJSON(raw: ",\"timestamp\":")
+        body.appendJSON(string: Timestamp.now().text)
+        return body
+    }
+
+    private func write(reasons: [String], into body: inout [UInt8]) {
+        body.appendJSON(raw: ",\"reasons\":[")
+        for (index, reason) in reasons.enumerated() {
+            if index > 0 { body.append(UInt8(ascii: ",")) }
+            body.appendJSON(string: reason)
+        }
+        body.append(UInt8(ascii: "]"))
+    }
+
+    private func write(_ fill: BusStatus.Fill, into body: inout [UInt8]) {
+        body.appendJSON(raw: ",\"stream\":{\"name\":")
+        body.appendJSON(string: bus.streamName.description)
+        body.appendJSON(raw: ",\"messages\":")
+        body.appendJSON(integer: fill.messages)
+        body.appendJSON(raw: ",\"bytes\":")
+        body.appendJSON(integer: fill.bytes)
+        body.appendJSON(raw: ",\"fill_percent\":")
+        body.appendJSON(integer: UInt64(fill.share * 100))
+        body.append(UInt8(ascii: "}"))
+    }
+
+    private func append(_ value: Bool, to body: inout [UInt8]) {
+        body.appendJSON(raw: value ? "true" : "false")
+    }
+
+    private func response(_ status: HTTPResponse.Status, _ body: [UInt8]) -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: HTTPAnswer.MediaType.json, .cacheControl: "no-store"],
+            body: .init(byteBuffer: ByteBuffer(bytes: body))
+        )
+    }
+}

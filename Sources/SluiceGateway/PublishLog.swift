@@ -1,0 +1,70 @@
+import EventBus
+import Logging
+import NIOHTTP1
+
+/// The log lines of the publishing path: every key once, in one place.
+///
+/// What went well is `debug`: at `info` a busy gateway would do little else. A refused request is `info`, a fault of ours
+/// or of the broker `warning`. Values are the client's own text; the log handler escapes and bounds them (S-18).
+enum PublishLog {
+    static func accepted(
+        _ event: Intake.Single,
+        _ receipt: Receipt,
+        _ request: PublishRequest,
+        _ logger: Logger
+    ) {
+        guard logger.logLevel <= .debug else { return }
+        var metadata = base(request, requestID: request.requestID)
+        describe(event, &metadata)
+        metadata["sequence"] = "\(receipt.sequence)"
+        metadata["duplicate"] = "\(receipt.isDuplicate)"
+        logger.debug("event stored", metadata: metadata)
+    }
+
+    static func batch(
+        _ job: BatchJob,
+        _ status: HTTPResponseStatus,
+        _ request: PublishRequest,
+        _ logger: Logger
+    ) {
+        let level: Logger.Level = status.code >= 500 ? .warning : status.code == 207 ? .info : .debug
+        guard logger.logLevel <= level else { return }
+        var metadata = base(request, requestID: request.requestID)
+        metadata["events"] = "\(job.entries.count)"
+        metadata["status"] = "\(status.code)"
+        logger.log(level: level, "batch answered", metadata: metadata)
+    }
+
+    static func refused(
+        _ problem: Problem,
+        requestID: String,
+        event: Intake.Single?,
+        head: HTTPRequestHead,
+        _ logger: Logger
+    ) {
+        let level: Logger.Level = problem.kind.status.code >= 500 ? .warning : .info
+        guard logger.logLevel <= level else { return }
+        var metadata: Logger.Metadata = [
+            "request_id": "\(requestID)", "status": "\(problem.kind.status.code)",
+            "problem": "\(problem.kind.rawValue)",
+            "detail": "\(problem.detail)", "method": "\(head.method.rawValue)", "target": "\(head.uri)",
+        ]
+        if let tenant = head.headers.first(name: "x-tenant-id") { metadata["tenant"] = "\(tenant)" }
+        if let trace = head.headers.first(name: "traceparent") { metadata["traceparent"] = "\(trace)" }
+        if let event { describe(event, &metadata) }
+        logger.log(level: level, "request refused", metadata: metadata)
+    }
+
+    private static func base(_ request: PublishRequest, requestID: String?) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["tenant": "\(request.tenant)"]
+        if let requestID { metadata["request_id"] = "\(requestID)" }
+        if let trace = request.trace.parent { metadata["traceparent"] = "\(trace)" }
+        return metadata
+    }
+
+    private static func describe(_ event: Intake.Single, _ metadata: inout Logger.Metadata) {
+        metadata["event_id"] = "\(event.id)"
+        metadata["event_type"] = "\(event.type)"
+        metadata["event_source"] = "\(event.source)"
+    }
+}

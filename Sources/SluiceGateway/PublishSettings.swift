@@ -1,0 +1,80 @@
+import NIOCore
+import NIOHTTP1
+
+/// The limits and times of the publishing path.
+struct PublishSettings: Sendable {
+    /// Most bytes of a request target: longer ones are 414.
+    static let targetBytesMax = 8 * 1024
+    /// Most bytes of all header fields together, and most fields: more is 431.
+    static let headerBytesMax = 80 * 1024
+    static let headerFieldsMax = 256
+
+    /// Most bytes of a request body.
+    let bodyBytesMax: Int
+    /// Most events of a batch.
+    let batchEventsMax: Int
+    /// How long a connection may be idle.
+    let idleTimeout: TimeAmount
+    /// How long a body may pause while it arrives.
+    let requestTimeout = TimeAmount.seconds(30)
+    /// How long a connection is read on after its last answer.
+    let lingerTimeout = TimeAmount.seconds(2)
+
+    init(_ configuration: GatewayConfiguration) {
+        bodyBytesMax = configuration.maxBodyBytes
+        batchEventsMax = configuration.maxBatchEvents
+        idleTimeout = .milliseconds(Int64(configuration.idleTimeoutSeconds * 1000))
+    }
+
+    /// Refuses a request target that is too long.
+    func check(_ target: String) throws(Problem) {
+        let count = target.utf8.count
+        guard count > Self.targetBytesMax else { return }
+        throw Problem(
+            kind: .uriTooLong,
+            detail: "the request target has \(count) bytes",
+            limit: Self.targetBytesMax
+        )
+    }
+
+    /// Refuses an expectation that is not understood (RFC 9110 §10.1.1).
+    func check(expectation: String?) throws(Problem) {
+        guard let expectation, !expectation.isASCIIEqual(to: "100-continue") else { return }
+        throw Problem(
+            kind: .expectationFailed,
+            detail: "the only expectation known here is 100-continue, not \(expectation.quotedForDetail)"
+        )
+    }
+
+    /// Refuses a body that announces itself as too large, before any of it is read.
+    func check(length: String?) throws(Problem) {
+        guard let length, (Int(length) ?? .max) > bodyBytesMax else { return }
+        throw bodyTooLarge
+    }
+
+    var bodyTooLarge: Problem {
+        Problem(
+            kind: .tooLarge,
+            detail: "the request body has more than \(bodyBytesMax) bytes",
+            limit: bodyBytesMax,
+            closes: true
+        )
+    }
+}
+
+extension HTTPRequestHead {
+    /// Whether the client speaks HTTP/1.1, so that an interim response makes sense.
+    var isHTTP11: Bool { version.major == 1 && version.minor >= 1 }
+
+    /// Whether a body follows the head.
+    var announcesBody: Bool {
+        headers.contains(name: "transfer-encoding") || (headers.first(name: "content-length") ?? "0") != "0"
+    }
+}
+
+extension KnownFields {
+    /// The request's own id, if it may be echoed.
+    static func requestID(_ head: HTTPRequestHead) -> String? {
+        head.headers.first(name: "x-request-id").flatMap(RequestID.echo)
+    }
+}
