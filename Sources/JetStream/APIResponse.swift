@@ -59,7 +59,12 @@ enum APIResponse {
         }
         guard sequence > 0 else { throw .badResponse("no message in it") }
         return StoredMessage(
-            subject: subject, sequence: sequence, headers: headerLines(headers), payload: payload, time: time)
+            subject: subject,
+            sequence: sequence,
+            headers: headerLines(headers),
+            payload: payload,
+            time: time
+        )
     }
 
     /// The lines after `NATS/1.0`, split at the first colon.
@@ -74,7 +79,8 @@ enum APIResponse {
 
     /// Reads the members of an answer; its error, if it has one, is thrown.
     private static func read(
-        _ bytes: [UInt8], _ member: (inout JSONReader, String) -> Bool
+        _ bytes: [UInt8],
+        _ member: (inout JSONReader, String) -> Bool
     ) throws(JetStreamError) {
         var failure: JetStreamError?
         let complete = bytes.withUnsafeBytes { bytes in
@@ -150,6 +156,10 @@ extension StreamConfiguration {
         case "allow_rollup_hdrs": return reader.read(into: &allowRollup)
         case "sealed": return reader.read(into: &sealed)
         case "no_ack": return reader.read(into: &noAcknowledgement)
+        case "mirror", "sources", "republish", "subject_transform":
+            if reader.readNull() { return true }
+            otherFeatures.append(member)
+            return reader.skipValue()
         default: return reader.skipValue()
         }
     }

@@ -28,7 +28,8 @@ final class ClientCore: Sendable {
     static let noRespondersRetriesMax = 2
 
     init(
-        configuration: JetStreamConfiguration, onStateChange: @escaping @Sendable (ConnectionState) -> Void,
+        configuration: JetStreamConfiguration,
+        onStateChange: @escaping @Sendable (ConnectionState) -> Void,
         log: @escaping @Sendable (LogEvent) -> Void
     ) {
         self.configuration = configuration

@@ -33,7 +33,12 @@ public struct ServerInfo: Sendable, Equatable {
     public let address: String
 
     package init(
-        version: String, serverID: String, serverName: String, clusterName: String?, maxPayload: Int, jetStream: Bool,
+        version: String,
+        serverID: String,
+        serverName: String,
+        clusterName: String?,
+        maxPayload: Int,
+        jetStream: Bool,
         address: String
     ) {
         self.version = version

@@ -24,7 +24,8 @@ final class Connector: Sendable {
     }
 
     init(
-        configuration: JetStreamConfiguration, watchdog: ConnectWatchdog,
+        configuration: JetStreamConfiguration,
+        watchdog: ConnectWatchdog,
         makeSink: @escaping @Sendable () -> ReplySink,
         deliver: @escaping @Sendable (Result<NATSLink, ConnectFailure>) -> Void
     ) {

@@ -33,8 +33,10 @@ public struct MessageHeaders: Sendable {
 
     /// Headers for one message; what is nil is left out.
     public init(
-        messageID: HeaderValue? = nil, contentType: HeaderValue? = nil,
-        traceparent: HeaderValue? = nil, tracestate: HeaderValue? = nil
+        messageID: HeaderValue? = nil,
+        contentType: HeaderValue? = nil,
+        traceparent: HeaderValue? = nil,
+        tracestate: HeaderValue? = nil
     ) {
         self.messageID = messageID
         self.contentType = contentType

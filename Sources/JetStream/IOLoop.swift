@@ -58,9 +58,8 @@ struct IOLoop {
             let item = batch.items[index]
             let offset = link.given
             let token = core.slots.withLock { slots -> SlotTable.Token? in
-                if slots.hasRoom(for: item.cost) { return slots.insert(batch: batch, index: index, offset: offset) }
-                slots.roomWanted = true
-                return nil
+                slots.roomWanted = !slots.hasRoom(for: item.cost)
+                return slots.roomWanted ? nil : slots.insert(batch: batch, index: index, offset: offset)
             }
             guard let token else { break }
             queue.removeFirst()

@@ -122,7 +122,8 @@ struct JSONReader {
             case UInt8(ascii: "u"):
                 guard let scalar = codePoint(&rest) else { return nil }
                 result.append(contentsOf: Character(scalar).utf8)
-            case let other? where other == UInt8(ascii: "\"") || other == UInt8(ascii: "\\") || other == UInt8(ascii: "/"):
+            case let other?
+            where other == UInt8(ascii: "\"") || other == UInt8(ascii: "\\") || other == UInt8(ascii: "/"):
                 result.append(other)
             default: return nil
             }

@@ -12,7 +12,8 @@ public final class JetStreamClient: Sendable {
     ///
     /// `onStateChange` and `log` are called on the client's threads, one call at a time each; they must return soon.
     public init(
-        configuration: JetStreamConfiguration, onStateChange: @escaping @Sendable (ConnectionState) -> Void = { _ in },
+        configuration: JetStreamConfiguration,
+        onStateChange: @escaping @Sendable (ConnectionState) -> Void = { _ in },
         log: @escaping @Sendable (LogEvent) -> Void = { _ in }
     ) {
         core = ClientCore(configuration: configuration, onStateChange: onStateChange, log: log)
@@ -28,9 +29,11 @@ public final class JetStreamClient: Sendable {
         let core = core
         startThread(named: "nats-io") {
             let connector = Connector(
-                configuration: core.configuration, watchdog: ConnectWatchdog { core.wake.signal() },
+                configuration: core.configuration,
+                watchdog: ConnectWatchdog { core.wake.signal() },
                 makeSink: { ReplySink { token, reply in core.settle(token, reply) } },
-                deliver: { core.deliver($0) })
+                deliver: { core.deliver($0) }
+            )
             var loop = IOLoop(core: core, connector: connector)
             loop.run()
         }
@@ -82,12 +85,20 @@ public final class JetStreamClient: Sendable {
     public func publish(_ message: OutboundMessage) async -> PublishOutcome {
         await withCheckedContinuation { continuation in
             let item = Batch.Item(
-                subject: message.subject.text, expectedStream: message.expectedStream, headers: message.headers,
-                payload: message.payload, tag: 0)
+                subject: message.subject.text,
+                expectedStream: message.expectedStream,
+                headers: message.headers,
+                payload: message.payload,
+                tag: 0
+            )
             core.enqueue(
                 Batch(
-                    owner: .publisher { continuation.resume(returning: $0) }, items: [item], cost: item.cost,
-                    deadline: core.publishDeadline()))
+                    owner: .publisher { continuation.resume(returning: $0) },
+                    items: [item],
+                    cost: item.cost,
+                    deadline: core.publishDeadline()
+                )
+            )
         }
     }
 
@@ -95,15 +106,26 @@ public final class JetStreamClient: Sendable {
     ///
     /// - Throws: ``JetStreamError``; an error inside the answer is the caller's to read.
     func request(
-        _ subject: APISubject, payload: [UInt8], timeout: Duration = .seconds(5)
+        _ subject: APISubject,
+        payload: [UInt8],
+        timeout: Duration = .seconds(5)
     ) async throws(JetStreamError) -> [UInt8] {
         let result = await withCheckedContinuation { continuation in
             let item = Batch.Item(
-                subject: subject.text, expectedStream: nil, headers: MessageHeaders(), payload: payload[...], tag: 0)
+                subject: subject.text,
+                expectedStream: nil,
+                headers: MessageHeaders(),
+                payload: payload[...],
+                tag: 0
+            )
             core.enqueue(
                 Batch(
-                    owner: .requester { continuation.resume(returning: $0) }, items: [item], cost: item.cost,
-                    deadline: monotonicNow() + timeout.nanoseconds))
+                    owner: .requester { continuation.resume(returning: $0) },
+                    items: [item],
+                    cost: item.cost,
+                    deadline: monotonicNow() + timeout.nanoseconds
+                )
+            )
         }
         return try result.get()
     }

@@ -18,12 +18,11 @@ final class NATSLink: @unchecked Sendable {
     /// The descriptor as the watchdog knows it, to be taken back even after cnats has closed it.
     private var established: Int32?
     private var connection: OpaquePointer?
-    private var spent = SpentMessages()
-    private var replies: ReplySink?
     private var subscription: OpaquePointer?
     /// `_INBOX.<22 random characters>.` with room for the token, NUL-terminated.
     private var replySubject: [CChar]
     private let replyPrefixCount: Int
+    private var bin = MessageBin()
 
     init() {
         let prefix = "_INBOX.\(randomToken(22))."
@@ -64,15 +63,19 @@ final class NATSLink: @unchecked Sendable {
         let serverID = String(decoding: identity.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let same = serverID.utf8.elementsEqual(greeting.serverID.utf8)
         info = ServerInfo(
-            version: same ? greeting.version : "", serverID: serverID, serverName: same ? greeting.serverName : "",
-            clusterName: greeting.cluster, maxPayload: Int(clamping: natsConnection_GetMaxPayload(connection)),
-            jetStream: greeting.jetStream, address: server.description)
+            version: same ? greeting.version : "",
+            serverID: serverID,
+            serverName: same ? greeting.serverName : "",
+            clusterName: greeting.cluster,
+            maxPayload: Int(clamping: natsConnection_GetMaxPayload(connection)),
+            jetStream: greeting.jetStream,
+            address: server.description
+        )
     }
 
     /// Subscribes to the replies. `sink` lives until cnats' delivery thread has ended.
     func subscribe(_ sink: ReplySink) -> natsStatus {
         sink.tokenOffset = replyPrefixCount
-        replies = sink
         let context = Unmanaged.passRetained(sink).toOpaque()
         let wildcard = replySubject[..<replyPrefixCount] + [CChar(bitPattern: UInt8(ascii: "*")), 0]
         var status = natsConnection_Subscribe(&subscription, connection, Array(wildcard), receiveReply, context)
@@ -100,11 +103,15 @@ final class NATSLink: @unchecked Sendable {
         var message: OpaquePointer?
         var status = item.payload.withUnsafeBytes { bytes in
             natsMsg_Create(
-                &message, item.subject, replySubject, bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
-                Int32(clamping: bytes.count))
+                &message,
+                item.subject,
+                replySubject,
+                bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
+                Int32(clamping: bytes.count)
+            )
         }
         guard status == NATS_OK, let message else { return status }
-        defer { spent.add(message, bytes: item.payload.count) }
+        defer { bin.add(message, cost: item.cost) }
         status = setHeaders(of: item, on: message)
         if status == NATS_OK { status = natsConnection_PublishMsg(connection, message) }
         countGiven()
@@ -160,13 +167,7 @@ final class NATSLink: @unchecked Sendable {
     }
 
     /// Reads what is there, at most one buffer; one `recv`.
-    ///
-    /// The replies' gate is held meanwhile: cnats wakes its delivery thread at the first reply, which would then fight for
-    /// the subscription's lock with the parser at every further one.
-    func read() {
-        guard let replies else { return natsConnection_ProcessReadEvent(connection) }
-        replies.gate.withLock { _ in natsConnection_ProcessReadEvent(connection) }
-    }
+    func read() { natsConnection_ProcessReadEvent(connection) }
 
     /// Ends the connection without ever waiting: reads what has come, up to the end the shutdown makes.
     ///
@@ -182,7 +183,6 @@ final class NATSLink: @unchecked Sendable {
             read()
             rounds += 1
         }
-        spent.destroyAll()
         natsSubscription_Destroy(subscription)
         natsConnection_Destroy(connection)
         subscription = nil
@@ -196,12 +196,11 @@ final class NATSLink: @unchecked Sendable {
 
 /// Where the replies of one link go. Called on the link's delivery thread.
 final class ReplySink: @unchecked Sendable {
-    // Safe: `tokenOffset` is written once, before the subscription that reads it exists; `spent` is the delivery thread's.
+    // Safe: `tokenOffset` is written once, before the subscription that reads it exists; `bin` belongs to the delivery
+    // thread.
     fileprivate var tokenOffset = 0
+    private var bin = MessageBin()
     private let receive: @Sendable (SlotTable.Token, Reply) -> Void
-    /// Held while replies are being parsed.
-    fileprivate let gate = Locked<Void>(())
-    private var spent = SpentMessages()
 
     /// What a reply brought.
     enum Reply {
@@ -213,17 +212,8 @@ final class ReplySink: @unchecked Sendable {
         self.receive = receive
     }
 
-    /// Takes one message over.
-    fileprivate func take(_ message: OpaquePointer) {
-        gate.withLock { _ in }
-        handle(message)
-        spent.add(message, bytes: 256)
-    }
-
-    /// Called once, after the last message.
-    fileprivate func end() { spent.destroyAll() }
-
-    private func handle(_ message: OpaquePointer) {
+    fileprivate func handle(_ message: OpaquePointer) {
+        defer { bin.add(message, cost: 256 + Int(max(natsMsg_GetDataLength(message), 0))) }
         guard let subject = natsMsg_GetSubject(message) else { return }
         var token: UInt64 = 0
         var position = tokenOffset
@@ -286,12 +276,9 @@ private let ignoreError: natsErrHandler = { _, _, _, _ in }
 private let receiveReply: natsMsgHandler = { _, _, message, closure in
     guard let message else { return }
     guard let closure else { return natsMsg_Destroy(message) }
-    Unmanaged<ReplySink>.fromOpaque(closure).takeUnretainedValue().take(message)
+    Unmanaged<ReplySink>.fromOpaque(closure).takeUnretainedValue().handle(message)
 }
 
 private let endReplies: natsOnCompleteCB = { closure in
-    guard let closure else { return }
-    let sink = Unmanaged<ReplySink>.fromOpaque(closure)
-    sink.takeUnretainedValue().end()
-    sink.release()
+    if let closure { Unmanaged<ReplySink>.fromOpaque(closure).release() }
 }

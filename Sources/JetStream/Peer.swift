@@ -33,7 +33,9 @@ struct Peer: Sendable {
 
     private init?(_ server: ServerURL, _ pointer: UnsafeMutablePointer<sockaddr>, _ length: socklen_t) {
         var host = [CChar](repeating: 0, count: 128)
-        guard getnameinfo(pointer, length, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) == 0 else { return nil }
+        guard getnameinfo(pointer, length, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) == 0 else {
+            return nil
+        }
         let text = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         family = Int32(pointer.pointee.sa_family)
         address = Array(UnsafeRawBufferPointer(start: pointer, count: Int(length)))
@@ -44,7 +46,11 @@ struct Peer: Sendable {
 
     /// A non-blocking socket on its way to the peer, or nil.
     func startConnecting() -> Int32? {
-        let socket = Glibc.socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let socket = Glibc.socket(
+            family,
+            Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue),
+            0
+        )
         guard socket >= 0 else { return nil }
         let status = withAddress { connect(socket, $0, $1) }
         guard status == 0 || errno == EINPROGRESS else {

@@ -17,7 +17,9 @@ package enum PubAck: Equatable {
         let complete = reader.readObject { reader, name in
             switch name {
             case "stream":
-                guard let matches = reader.readString(equalTo: expected.text), streamMatches == nil else { return false }
+                guard let matches = reader.readString(equalTo: expected.text), streamMatches == nil else {
+                    return false
+                }
                 streamMatches = matches
             case "seq":
                 guard let value = reader.readUInt64(), sequence == nil else { return false }

@@ -21,8 +21,12 @@ package final class PublishLane: @unchecked Sendable {
     /// Takes a message; it goes out with the next ``flush()``. Its outcome comes through ``drain(_:)`` with the same tag.
     package func submit(_ message: OutboundMessage, tag: UInt64) {
         let item = Batch.Item(
-            subject: message.subject.text, expectedStream: message.expectedStream, headers: message.headers,
-            payload: message.payload, tag: tag)
+            subject: message.subject.text,
+            expectedStream: message.expectedStream,
+            headers: message.headers,
+            payload: message.payload,
+            tag: tag
+        )
         cost += item.cost
         items.append(item)
         if items.count >= Self.itemsMax || cost >= Self.costMax { flush() }

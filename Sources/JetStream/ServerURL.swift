@@ -82,7 +82,9 @@ public struct ServerURL: Sendable, Hashable, CustomStringConvertible {
             portText = text[text.utf8.index(after: colon)...]
             guard !portText.isEmpty else { throw .port }
         }
-        let plain = hostText.utf8.allSatisfy { Subject.isPlain($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") }
+        let plain = hostText.utf8.allSatisfy {
+            Subject.isPlain($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":")
+        }
         guard !hostText.isEmpty, hostText.utf8.count <= 253, plain else { throw .host }
         if portText.isEmpty { return (String(hostText), 4222) }
         guard let port = UInt16(portText), port > 0, portText.utf8.first != UInt8(ascii: "+") else { throw .port }

@@ -166,5 +166,8 @@ extension SlotTable.Entry {
 
 extension Rejection {
     static let noResponders = Rejection(
-        kind: .noResponders, code: 503, description: "no responders: no stream listens on the subject")
+        kind: .noResponders,
+        code: 503,
+        description: "no responders: no stream listens on the subject"
+    )
 }

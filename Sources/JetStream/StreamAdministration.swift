@@ -9,7 +9,8 @@ extension JetStreamClient {
 
     /// A stream's settings and fill, or nil if there is no such stream.
     public func streamInfo(
-        _ name: StreamName, timeout: Duration = .seconds(5)
+        _ name: StreamName,
+        timeout: Duration = .seconds(5)
     ) async throws(JetStreamError) -> StreamInfo? {
         let answer = try await request(.streamInfo(name), payload: [], timeout: timeout)
         do {
@@ -24,7 +25,8 @@ extension JetStreamClient {
     ///
     /// - Throws: ``JetStreamError``; `.api` 10058 if it exists with other settings.
     public func createStream(
-        _ configuration: StreamConfiguration, timeout: Duration = .seconds(10)
+        _ configuration: StreamConfiguration,
+        timeout: Duration = .seconds(10)
     ) async throws(JetStreamError) -> StreamInfo {
         let name = configuration.name
         let answer = try await request(.createStream(name), payload: configuration.json, timeout: timeout)
@@ -33,7 +35,8 @@ extension JetStreamClient {
 
     /// Changes a stream's settings, as far as the server lets them be changed.
     public func updateStream(
-        _ configuration: StreamConfiguration, timeout: Duration = .seconds(10)
+        _ configuration: StreamConfiguration,
+        timeout: Duration = .seconds(10)
     ) async throws(JetStreamError) -> StreamInfo {
         let name = configuration.name
         let answer = try await request(.updateStream(name), payload: configuration.json, timeout: timeout)
@@ -42,9 +45,15 @@ extension JetStreamClient {
 
     /// Reads one message by its sequence, or nil if the stream does not have it.
     public func message(
-        in stream: StreamName, sequence: UInt64, timeout: Duration = .seconds(5)
+        in stream: StreamName,
+        sequence: UInt64,
+        timeout: Duration = .seconds(5)
     ) async throws(JetStreamError) -> StoredMessage? {
-        let answer = try await request(.message(in: stream), payload: Array("{\"seq\":\(sequence)}".utf8), timeout: timeout)
+        let answer = try await request(
+            .message(in: stream),
+            payload: Array("{\"seq\":\(sequence)}".utf8),
+            timeout: timeout
+        )
         do {
             return try APIResponse.message(answer)
         } catch {

@@ -51,6 +51,9 @@ public struct StreamConfiguration: Sendable, Equatable {
     public var sealed = false
     /// Whether it takes messages without answering.
     public var noAcknowledgement = false
+    /// Features found on a stream that Sluice never asks for and that change what it holds: `mirror`, `sources`,
+    /// `republish`, `subject_transform`. Only read, never written.
+    public internal(set) var otherFeatures: [String] = []
 
     /// A file stream with limits retention that refuses what is new when full.
     public init(name: StreamName, subjects: [String], description: String = "") {
@@ -76,6 +79,7 @@ public struct StreamConfiguration: Sendable, Equatable {
             ("max_msgs_per_subject", Self.limit(maxMessagesPerSubject)), ("duplicate_window", "\(duplicateWindow)"),
             ("deny_delete", "\(denyDelete)"), ("deny_purge", "\(denyPurge)"), ("allow_rollup_hdrs", "\(allowRollup)"),
             ("sealed", "\(sealed)"), ("no_ack", "\(noAcknowledgement)"),
+            ("other features", otherFeatures.sorted().joined(separator: ", ")),
         ]
     }
 

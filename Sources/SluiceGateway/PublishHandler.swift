@@ -296,9 +296,14 @@ extension PublishHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .closing = state, case .inputClosed? = event as? ChannelEvent {
-            context.close(promise: nil)
-            return
+        // The client will send no more, but may well wait for the answer.
+        if case .inputClosed? = event as? ChannelEvent {
+            switch state {
+            case .passing: break
+            case .waiting: keepAlive = false
+            case .idle where isHandedOff: break
+            default: return context.close(promise: nil)
+            }
         }
         context.fireUserInboundEventTriggered(event)
     }

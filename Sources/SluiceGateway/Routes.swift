@@ -47,7 +47,7 @@ struct Routes: HTTPResponder {
             response = try await router.respond(to: request, context: context)
         }
         if let requestID { response.headers[.requestID] = requestID }
-        return response
+        return request.method == .head ? response.createHeadResponse() : response
     }
 }
 
