@@ -9,6 +9,10 @@ public enum PublishError: Error, Sendable, CustomStringConvertible {
     case invalid(InvalidEvent)
     /// The encoded event has `bytes` bytes and `limit` are allowed.
     case tooLarge(bytes: Int, limit: Int)
+    /// Certainly not stored: the stream or the server refuses a message of this size, although ours is within the limit.
+    case refusedForSize(String)
+    /// Certainly not stored: the server refuses headers of this size.
+    case refusedForHeaders(String)
     /// Certainly not stored: the stream, or the server's storage, is full.
     case storeFull(String)
     /// Certainly not stored: the broker is away, refuses, or the process has too much to do already.
@@ -22,7 +26,8 @@ public enum PublishError: Error, Sendable, CustomStringConvertible {
     public var label: String {
         switch self {
         case .invalid: "invalid-event"
-        case .tooLarge: "too-large"
+        case .tooLarge, .refusedForSize: "too-large"
+        case .refusedForHeaders: "header-too-large"
         case .storeFull: "store-full"
         case .unavailable: "broker-unavailable"
         case .misconfigured: "misconfigured"
@@ -35,7 +40,8 @@ public enum PublishError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .invalid(let error): "the event is invalid: \(error.violations.map(\.detail).joined(separator: "; "))"
         case .tooLarge(let bytes, let limit): "the encoded event has \(bytes) bytes, \(limit) are allowed"
-        case .storeFull(let reason), .unavailable(let reason), .misconfigured(let reason),
+        case .refusedForSize(let reason), .refusedForHeaders(let reason), .storeFull(let reason),
+            .unavailable(let reason), .misconfigured(let reason),
             .outcomeUnknown(let reason):
             reason
         }
@@ -73,7 +79,8 @@ extension Rejection {
         let text = code == 0 ? description : "\(description) (JetStream error \(code))"
         switch kind {
         case .storeFull: return .storeFull(text)
-        case .tooLarge, .headersTooLarge: return .misconfigured("the stream refuses events of this size: \(text)")
+        case .tooLarge: return .refusedForSize(text)
+        case .headersTooLarge: return .refusedForHeaders(text)
         case .noResponders: return .unavailable("no stream answers: \(text)")
         case .unavailable: return .unavailable(text)
         case .misconfigured: return .misconfigured(text)

@@ -95,6 +95,7 @@ final class BatchJob {
             return HTTPAnswer(status: .accepted, body: summary(accepted, duplicates))
         }
         if request.skipsInvalid && accepted > 0 {
+            if request.wantsMinimal { return PublishAnswer.minimal(.multiStatus) }
             return HTTPAnswer(status: .multiStatus, body: summary(accepted, duplicates))
         }
         let kind = Self.gravest(faults)

@@ -159,6 +159,10 @@ extension Problem {
             self.init(invalid)
         case .tooLarge(_, let limit):
             self.init(kind: .tooLarge, detail: error.description, limit: limit)
+        case .refusedForSize(let reason):
+            self.init(kind: .tooLarge, detail: "JetStream refuses the event: \(reason)")
+        case .refusedForHeaders(let reason):
+            self.init(kind: .headerTooLarge, detail: "JetStream refuses the event's headers: \(reason)")
         case .storeFull(let reason):
             self.init(kind: .storeFull, detail: reason)
         case .unavailable(let reason):

@@ -34,20 +34,30 @@ struct Routes: HTTPResponder {
         let path = request.uri.path
         let requestID = request.headers[.requestID].flatMap(RequestID.echo)
         var response: Response
-        guard let methods = Self.allowed[path] else {
-            return Problem(kind: .notFound, detail: "there is nothing at \(path.quotedForDetail)").response(requestID)
-        }
-        if !methods.split(separator: ", ").contains(Substring(request.method.rawValue)) {
-            response = Problem(
-                kind: .methodNotAllowed,
-                detail: "\(request.method.rawValue.quotedForDetail) is not allowed on \(path); allowed: \(methods)",
-                fields: [("Allow", methods)]
-            ).response(requestID)
+        if let problem = Self.refusal(request.method, path) {
+            response = problem.response(requestID ?? RequestID.make())
         } else {
             response = try await router.respond(to: request, context: context)
+            if let requestID { response.headers[.requestID] = requestID }
         }
-        if let requestID { response.headers[.requestID] = requestID }
         return request.method == .head ? response.createHeadResponse() : response
+    }
+}
+
+extension Routes {
+    /// Why there is no route: no such path, or the path does not know the method.
+    private static func refusal(_ method: HTTPRequest.Method, _ path: String) -> Problem? {
+        guard let methods = allowed[path] else {
+            return Problem(kind: .notFound, detail: "there is nothing at \(path.quotedForDetail)")
+        }
+        if methods.split(separator: ", ").contains(where: { $0.utf8.elementsEqual(method.rawValue.utf8) }) {
+            return nil
+        }
+        return Problem(
+            kind: .methodNotAllowed,
+            detail: "\(method.rawValue.quotedForDetail) is not allowed on \(path); allowed: \(methods)",
+            fields: [("Allow", methods)]
+        )
     }
 }
 
@@ -62,9 +72,10 @@ extension HTTPField.Name {
 
 extension Problem {
     /// The problem as a Hummingbird response.
-    func response(_ requestID: String?) -> Response {
-        let answer = answer(requestID: requestID ?? RequestID.make())
+    func response(_ requestID: String) -> Response {
+        let answer = answer(requestID: requestID)
         var headers = HTTPFields()
+        headers[.requestID] = requestID
         headers[.contentType] = answer.contentType
         for field in answer.fields {
             if let name = HTTPField.Name(field.name) { headers[name] = field.value }

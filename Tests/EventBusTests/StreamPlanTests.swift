@@ -70,7 +70,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Rejection.Kind.storeFull, "store-full"), (.noResponders, "broker-unavailable"),
+        (Rejection.Kind.storeFull, "store-full"), (.tooLarge, "too-large"), (.headersTooLarge, "header-too-large"),
+        (.noResponders, "broker-unavailable"),
         (.unavailable, "broker-unavailable"), (.misconfigured, "misconfigured"),
     ])
     func `a rejection keeps its kind`(kind: Rejection.Kind, expected: String) throws {
