@@ -66,7 +66,7 @@ public struct Gateway: Service {
     private func makeApplication(_ group: any EventLoopGroup, _ loops: PublishLoops) -> Application<Routes> {
         let settings = PublishSettings(configuration)
         let logger = logger
-        let health = Health(bus: bus, clusterID: configuration.natsClusterID, version: configuration.version)
+        let health = Health(bus: bus, clusterID: configuration.natsClusterID)
         return Application(
             responder: Routes(health: health),
             server: HTTPServerBuilder { responder in

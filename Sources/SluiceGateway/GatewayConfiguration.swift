@@ -61,8 +61,8 @@ public struct GatewayConfiguration: Sendable {
     /// How long a stopping gateway waits for requests under way, in seconds.
     public var drainTimeoutSeconds: Double = 10
 
-    /// The version that `/health` and the `Server` header tell.
-    public var version: String = "0.1.0"
+    /// The version that `/health` and `--version` tell.
+    public static let version = "0.1.0"
 
     /// A configuration of defaults.
     public init() {}

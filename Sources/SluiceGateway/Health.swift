@@ -11,7 +11,6 @@ import NIOCore
 struct Health: Sendable {
     let bus: EventBus
     let clusterID: String?
-    let version: String
 
     /// From this share on a stream counts as nearly full.
     static let nearlyFull = 0.8
@@ -44,7 +43,7 @@ struct Health: Sendable {
         append(status.isReady, to: &body)
         write(reasons: status.reasons, into: &body)
         body.appendJSON(raw: ",\"version\":")
-        body.appendJSON(string: version)
+        body.appendJSON(string: GatewayConfiguration.version)
         if let clusterID {
             body.appendJSON(raw: ",\"nats_cluster_id\":")
             body.appendJSON(string: clusterID)

@@ -1,0 +1,182 @@
+import Logging
+import SluiceGateway
+
+extension Setting {
+    /// Every setting there is: the one table behind flags, environment, file, help and `check-config`.
+    package static let all: [Setting] = connection + listener + streams + limits + logging + reserved
+
+    private static let connection: [Setting] = [
+        Setting("NATS_URL", "url,…", default: "nats://localhost:4222", "NATS servers, one URL or several") {
+            text,
+            target throws(SettingFault) in target.gateway.natsServers = try SettingText.natsServers(text)
+        },
+        Setting("NATS_CLUSTER_ID", "name", default: "", "a name shown in the NATS connection's name and in /health") {
+            text,
+            target throws(SettingFault) in target.gateway.natsClusterID = try SettingText.label(text)
+        },
+    ]
+
+    private static let listener: [Setting] = [
+        Setting("API_HOST", "host", default: "0.0.0.0", "the address the HTTP listener binds") {
+            text,
+            target throws(SettingFault) in target.gateway.host = try SettingText.host(text)
+        },
+        Setting("API_PORT", "port", default: "8080", "the port the HTTP listener binds; 0 takes a free one") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.port = Int(try SettingText.integer(text, 0...65535, "a port (0 to 65535)"))
+        },
+        Setting("HTTP_THREADS", "count", default: "auto", "event loops for HTTP; auto: half of the processors") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.httpThreads = try SettingText.automatic(text) { text throws(SettingFault) in
+                Int(try SettingText.integer(text, 1...1024, "a whole number from 1 to 1024, or auto"))
+            }
+        },
+        Setting("MAX_CONNECTIONS", "count", default: "20000", "most open HTTP connections") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.maxConnections = Int(try SettingText.count(text, 1...1_000_000))
+        },
+        Setting("IDLE_TIMEOUT", "seconds", default: "60", "how long an idle HTTP connection is kept") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.idleTimeoutSeconds = try SettingText.seconds(text, 0.1...86_400)
+        },
+        Setting("DRAIN_TIMEOUT", "seconds", default: "10", "how long a stopping gateway waits for requests under way") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.drainTimeoutSeconds = try SettingText.seconds(text, 0...3600)
+        },
+    ]
+
+    private static let streams: [Setting] = [
+        Setting("STREAM_NAME", "name", default: "SLUICE_EVENTS", "the stream that holds the events") {
+            text,
+            target throws(SettingFault) in target.gateway.streamName = try SettingText.streamName(text)
+        },
+        Setting("DEAD_LETTER_STREAM", "name", default: "SLUICE_DEAD_LETTERS", "the stream that holds dead letters") {
+            text,
+            target throws(SettingFault) in target.gateway.deadLetterStream = try SettingText.streamName(text)
+        },
+        Setting("SUBJECT_PREFIX", "prefix", default: "ce", "the first tokens of every event's subject") {
+            text,
+            target throws(SettingFault) in target.gateway.subjectPrefix = try SettingText.subjectPrefix(text)
+        },
+        Setting("MAX_MSGS", "count", default: "-1", "most events in the stream; -1: no limit") {
+            text,
+            target throws(SettingFault) in target.gateway.maxMessages = try SettingText.limit(text)
+        },
+        Setting("MAX_BYTES", "bytes", default: "-1", "most bytes in the stream; -1: only JetStream's own limit") {
+            text,
+            target throws(SettingFault) in target.gateway.maxBytes = try SettingText.byteLimit(text)
+        },
+        Setting("MAX_AGE", "seconds", default: "604800", "how long an event is kept; 0: for ever") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.maxAgeSeconds = try SettingText.wholeSeconds(text, 0...SettingText.secondsMax)
+        },
+        Setting("DEAD_LETTER_MAX_BYTES", "bytes", default: "-1", "most bytes of dead letters; -1: JetStream's limit") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.deadLetterMaxBytes = try SettingText.byteLimit(text)
+        },
+        Setting("DEAD_LETTER_MAX_AGE", "seconds", default: "0", "how long a dead letter is kept; 0: for ever") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.deadLetterMaxAgeSeconds = try SettingText.wholeSeconds(text, 0...SettingText.secondsMax)
+        },
+        Setting("STREAM_DISCARD", "new|old", default: "new", "a full stream refuses new events, or drops the oldest") {
+            text,
+            target throws(SettingFault) in target.gateway.discard = try SettingText.choice(text)
+        },
+        Setting("STREAM_REPLICAS", "count", default: "1", "copies of the stream in a cluster: 1, 3 or 5") {
+            text,
+            target throws(SettingFault) in target.gateway.replicas = try SettingText.replicas(text)
+        },
+        Setting("DUPLICATE_WINDOW", "seconds", default: "120", "how long an event's identity is remembered") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.duplicateWindowSeconds = try SettingText.wholeSeconds(text, 1...SettingText.secondsMax)
+        },
+        Setting(
+            "UPDATE_STREAMS",
+            "true|false",
+            default: "false",
+            "change a stream that exists with other settings instead of refusing to start on it"
+        ) { text, target throws(SettingFault) in target.gateway.updateStreams = try SettingText.boolean(text) },
+    ]
+
+    private static let limits: [Setting] = [
+        Setting(
+            "MAX_EVENT_BYTES",
+            "bytes",
+            default: "auto",
+            "most bytes of one stored event; auto: the server's max_payload less 8 KiB"
+        ) { text, target throws(SettingFault) in
+            target.gateway.maxEventBytes = try SettingText.automatic(text) { text throws(SettingFault) in
+                Int(try SettingText.bytes(text, 1024...67_108_864))
+            }
+        },
+        Setting("MAX_BODY_BYTES", "bytes", default: "16777216", "most bytes of a request body") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.maxBodyBytes = Int(try SettingText.bytes(text, 1024...2_147_483_647))
+        },
+        Setting("MAX_BATCH_EVENTS", "count", default: "1000", "most events in a batch") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.maxBatchEvents = Int(try SettingText.count(text, 1...100_000))
+        },
+        Setting("PUBLISH_TIMEOUT", "seconds", default: "5", "how long a publish may wait for its PubAck") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.publishTimeoutSeconds = try SettingText.seconds(text, 0.05...600)
+        },
+        Setting("MAX_IN_FLIGHT", "count", default: "4096", "most messages that wait for a PubAck at a time") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.maxInFlight = Int(try SettingText.count(text, 1...65_536))
+        },
+    ]
+
+    private static let logging: [Setting] = [
+        Setting("LOG_LEVEL", "level", default: "info", "trace, debug, info, notice, warning, error or critical") {
+            text,
+            target throws(SettingFault) in target.logLevel = try SettingText.logLevel(text)
+        },
+        Setting("LOG_FORMAT", "text|json", default: "auto", "auto: text on a terminal, json elsewhere") {
+            text,
+            target throws(SettingFault) in
+            target.logFormat = try SettingText.automatic(text) { text throws(SettingFault) in
+                try SettingText.choice(text)
+            }
+        },
+    ]
+
+    /// Names that are fixed already, of features that are still to come: a deployment can set them today, and a value
+    /// that would be refused later is refused now.
+    private static let reserved: [Setting] = [
+        Setting("REDIS_URL", "url|off", default: "redis://localhost:6379", "where counters live", use: .reserved) {
+            text,
+            _ throws(SettingFault) in try SettingText.checkRedisURL(text)
+        },
+        Setting("MAX_DELIVER_ATTEMPTS", "count", default: "5", "delivery attempts of a subscription", use: .reserved) {
+            text,
+            _ throws(SettingFault) in _ = try SettingText.count(text, 1...1000)
+        },
+        Setting("SINK_ALLOW_NETWORKS", "cidr,…|none", default: "none", "private networks of sinks", use: .reserved) {
+            text,
+            _ throws(SettingFault) in try SettingText.checkNetworks(text)
+        },
+        Setting("SINK_ALLOW_HTTP", "true|false", default: "false", "allow sinks without TLS", use: .reserved) {
+            text,
+            _ throws(SettingFault) in _ = try SettingText.boolean(text)
+        },
+        Setting("SINK_HANDSHAKE", "required|off", default: "required", "the webhook handshake", use: .reserved) {
+            text,
+            _ throws(SettingFault) in
+            guard text == "required" || text == "off" else { throw SettingFault("is neither required nor off") }
+        },
+    ]
+}

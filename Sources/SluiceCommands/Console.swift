@@ -1,0 +1,54 @@
+import Glibc
+import Synchronization
+
+/// The tool's two outputs: results on standard output, everything else on standard error.
+enum Console {
+    /// Writes a line of result.
+    static func out(_ text: String) {
+        lines.write(Array((text + "\n").utf8), to: STDOUT_FILENO)
+    }
+
+    /// Writes a line for the person at the terminal.
+    static func note(_ text: String) {
+        lines.write(Array((text + "\n").utf8), to: STDERR_FILENO)
+    }
+
+    /// Writes text as it is, without a line's end: progress that overwrites itself.
+    static func progress(_ text: String) {
+        lines.write(Array(text.utf8), to: STDERR_FILENO)
+    }
+
+    /// Whether a person is watching standard error.
+    static var isInteractive: Bool { isatty(STDERR_FILENO) == 1 }
+
+    private static let lines = LineOutput()
+}
+
+/// Writes whole lines to file descriptors, one `write(2)` for each, so that lines of several threads never mix.
+package final class LineOutput: Sendable {
+    private let turn = Mutex(())
+
+    package init() {}
+
+    /// Writes `bytes`; a short write is continued before another thread has its turn, a failed one is given up.
+    package func write(_ bytes: [UInt8], to descriptor: Int32) {
+        turn.withLock { _ in
+            bytes.withUnsafeBytes { all in
+                var rest = UnsafeRawBufferPointer(rebasing: all[...])
+                while !rest.isEmpty {
+                    let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                    if written > 0 {
+                        rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+                    } else if written < 0, errno == EINTR {
+                        continue
+                    } else if written < 0, errno == EAGAIN {
+                        var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                        poll(&ready, 1, 1000)
+                    } else {
+                        return
+                    }
+                }
+            }
+        }
+    }
+}
