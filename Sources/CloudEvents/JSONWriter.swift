@@ -1,5 +1,5 @@
 /// Writes events in the JSON format.
-enum JSONWriter {
+package enum JSONWriter {
     /// Appends one event: core attributes, extensions, data.
     static func write(_ event: CloudEvent, into output: inout [UInt8]) {
         output.reserveCapacity(output.count + estimate(event))
@@ -79,7 +79,7 @@ enum JSONWriter {
     }
 
     /// Appends a JSON string with its quotes, copying long stretches that need no escape.
-    static func write(_ text: String, into output: inout [UInt8]) {
+    package static func write(_ text: String, into output: inout [UInt8]) {
         output.append(UInt8(ascii: "\""))
         var text = text
         text.withUTF8 { bytes in

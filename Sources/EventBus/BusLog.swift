@@ -57,6 +57,13 @@ enum BusLog {
         logger.info("streams verified")
     }
 
+    static func oldServer(_ version: String, _ logger: Logger) {
+        logger.warning(
+            "this nats-server may discard the oldest events when the stream reaches MAX_BYTES; use 2.10 or later",
+            metadata: ["server_version": "\(version)"]
+        )
+    }
+
     static func full(_ share: Double, _ logger: Logger) {
         logger.warning(
             "the event stream is nearly full",

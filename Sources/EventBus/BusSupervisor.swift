@@ -18,6 +18,7 @@ struct BusSupervisor {
         while !Task.isCancelled {
             let connected = bus.client.state.isConnected
             if connected {
+                if !wasConnected { warnOfOldServer() }
                 if !wasConnected || round % Self.verifyEvery == 0 { await verify() }
                 await canary()
             }
@@ -26,6 +27,15 @@ struct BusSupervisor {
             round += 1
             await pause(clock, connected: connected)
         }
+    }
+
+    /// Warns of nats-server 2.9, which may let the oldest message go where the newest should be refused.
+    ///
+    /// Seen on 2.9.10 with a limit of bytes, for sizes near the limit; not on 2.15.
+    private func warnOfOldServer() {
+        let plan = bus.configuration.streams.events
+        guard plan.maxBytes > 0, plan.discard == .new, let version = bus.client.serverInfo?.version else { return }
+        if version.utf8.starts(with: "2.9.".utf8) { BusLog.oldServer(version, bus.logger) }
     }
 
     /// Waits a period; while disconnected in short steps, so that a new connection is used at once.

@@ -31,7 +31,7 @@ final class Batch: Sendable {
         self.deadline = deadline
     }
 
-    /// Gives one item its outcome. Call without a lock held.
+    /// Gives one item its outcome; to be called without a lock held.
     func complete(_ index: Int, _ outcome: PublishOutcome) {
         switch owner {
         case .lane(let outbox): outbox.append(tag: items[index].tag, outcome)

@@ -76,7 +76,9 @@ final class ClientCore: Sendable {
         let item = entry.batch.items[entry.index]
         switch reply {
         case .noResponders:
-            if entry.retries < Self.noRespondersRetriesMax {
+            if entry.asked == .duplicateInProcess {
+                retry(entry, .duplicateInProcess)
+            } else if entry.retries < Self.noRespondersRetriesMax {
                 retry(entry, .noResponders)
             } else {
                 entry.batch.complete(entry.index, .rejected(.noResponders))

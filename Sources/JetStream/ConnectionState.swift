@@ -51,7 +51,7 @@ public struct ServerInfo: Sendable, Equatable {
     }
 }
 
-/// Something worth a line in the log. The layer above writes it.
+/// Something worth a line in the log, which the layer above writes.
 public struct LogEvent: Sendable {
     /// How serious it is.
     public enum Level: Sendable {

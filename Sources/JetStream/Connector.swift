@@ -39,7 +39,9 @@ final class Connector: Sendable {
         startThread(named: "nats-connect") { [self] in run() }
     }
 
-    /// Asks for a connection. A link that lived for `lived` was a good one if that is a second or more: then the first
+    /// Asks for a connection.
+    ///
+    /// A link that lived for `lived` was a good one if that is a second or more: then the first
     /// attempt comes at once, else after the next longer pause.
     func requestConnection(lived: Nanoseconds?) {
         state.withLock { state in

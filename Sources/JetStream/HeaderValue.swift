@@ -53,7 +53,7 @@ public struct OutboundMessage: Sendable {
     public var expectedStream: StreamName
     /// The headers beside `Nats-Expected-Stream`.
     public var headers: MessageHeaders
-    /// The payload. A slice, so that an HTTP body need not be copied.
+    /// The payload: a slice, so that an HTTP body need not be copied.
     public var payload: ArraySlice<UInt8>
 
     /// A message for `expectedStream`.

@@ -43,7 +43,9 @@ struct JSONReader {
         return true
     }
 
-    /// Calls `member` with each name; it must consume the value and return true. False if anything is malformed.
+    /// Calls `member` with each name; it must consume the value and return true.
+    ///
+    /// - Returns: False if anything is malformed.
     mutating func readObject(_ member: (inout JSONReader, String) -> Bool) -> Bool {
         guard depth < Self.depthMax, consume(UInt8(ascii: "{")) else { return false }
         depth += 1
@@ -55,7 +57,9 @@ struct JSONReader {
         return consume(UInt8(ascii: "}"))
     }
 
-    /// Calls `element` before each element; it must consume it and return true. False if anything is malformed.
+    /// Calls `element` before each element; it must consume it and return true.
+    ///
+    /// - Returns: False if anything is malformed.
     mutating func readArray(_ element: (inout JSONReader) -> Bool) -> Bool {
         guard depth < Self.depthMax, consume(UInt8(ascii: "[")) else { return false }
         depth += 1

@@ -62,7 +62,7 @@ public final class JetStreamClient: Sendable {
         }
     }
 
-    /// Where the connection stands now. A short lock.
+    /// Where the connection stands now, behind a short lock.
     public var state: ConnectionState { core.state }
 
     /// The connected server, nil without a connection.

@@ -18,7 +18,9 @@ public struct JetStreamConfiguration: Sendable {
     public var reconnectPauseMin: Duration = .milliseconds(50)
     /// Longest pause between connection attempts.
     public var reconnectPauseMax: Duration = .seconds(2)
-    /// Messages sent and not yet acknowledged, at most (1 to 32,768). Servers from 2.10 on refuse floods (10167).
+    /// Messages sent and not yet acknowledged, at most (1 to 32,768).
+    ///
+    /// Servers from 2.10 on refuse floods (10167).
     public var inFlightMax = 4096
     /// Bytes of messages sent and not yet acknowledged, at most; one message may always be in flight.
     public var inFlightBytesMax = 32 << 20

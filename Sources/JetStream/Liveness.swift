@@ -1,6 +1,6 @@
-/// Decides when a silent server is probed, called stalled, and given up. Pure: time comes from outside.
+/// Decides when a silent server is probed, called stalled, and given up.
 ///
-/// Any bytes from the server are a sign of life, and so are bytes of ours that the socket takes while others wait.
+/// Pure: time comes from outside. Any bytes from the server are a sign of life, and so are bytes of ours that the socket takes while others wait.
 package struct Liveness {
     package enum Advice: Equatable {
         case fine, probe, stalled, dead

@@ -73,7 +73,9 @@ final class NATSLink: @unchecked Sendable {
         )
     }
 
-    /// Subscribes to the replies. `sink` lives until cnats' delivery thread has ended.
+    /// Subscribes to the replies.
+    ///
+    /// `sink` lives until cnats' delivery thread has ended.
     func subscribe(_ sink: ReplySink) -> natsStatus {
         sink.tokenOffset = replyPrefixCount
         let context = Unmanaged.passRetained(sink).toOpaque()
@@ -194,7 +196,7 @@ final class NATSLink: @unchecked Sendable {
     fileprivate func setWantsWrite(_ wants: Bool) { wantsWrite = wants }
 }
 
-/// Where the replies of one link go. Called on the link's delivery thread.
+/// Where the replies of one link go; called on the link's delivery thread.
 final class ReplySink: @unchecked Sendable {
     // Safe: `tokenOffset` is written once, before the subscription that reads it exists; `bin` belongs to the delivery
     // thread.
@@ -270,7 +272,7 @@ private let detachLink: natsEvLoop_Detach = { userData in
     return NATS_OK
 }
 
-/// Without a handler cnats prints to standard error. Nothing is read here: the subscription may be gone (C-09).
+/// Reads nothing, since the subscription may be gone (C-09); without a handler cnats prints to standard error.
 private let ignoreError: natsErrHandler = { _, _, _, _ in }
 
 private let receiveReply: natsMsgHandler = { _, _, message, closure in

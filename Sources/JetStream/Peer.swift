@@ -9,7 +9,7 @@ struct Peer: Sendable {
     private let address: [UInt8]
     private let family: Int32
 
-    /// All addresses of a server. Blocks as long as the system's resolver does.
+    /// All addresses of a server; blocks as long as the system's resolver does.
     static func resolve(_ server: ServerURL) -> [Peer] {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

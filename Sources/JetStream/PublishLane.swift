@@ -18,7 +18,9 @@ package final class PublishLane: @unchecked Sendable {
         outbox = Outbox(notify: notify)
     }
 
-    /// Takes a message; it goes out with the next ``flush()``. Its outcome comes through ``drain(_:)`` with the same tag.
+    /// Takes a message; it goes out with the next ``flush()``.
+    ///
+    /// Its outcome comes through ``drain(_:)`` with the same tag.
     package func submit(_ message: OutboundMessage, tag: UInt64) {
         let item = Batch.Item(
             subject: message.subject.text,
@@ -32,7 +34,9 @@ package final class PublishLane: @unchecked Sendable {
         if items.count >= Self.itemsMax || cost >= Self.costMax { flush() }
     }
 
-    /// Hands over what was submitted: one lock, and one wake-up if the publisher sleeps. Never blocks.
+    /// Hands over what was submitted: one lock, and one wake-up if the publisher sleeps.
+    ///
+    /// Never blocks.
     package func flush() {
         if items.isEmpty { return }
         let batch = Batch(owner: .lane(outbox), items: items, cost: cost, deadline: core.publishDeadline())

@@ -1,4 +1,4 @@
-/// What became of one message. Every submitted message gets exactly one.
+/// What became of one message; every submitted message gets exactly one.
 public enum PublishOutcome: Sendable, Equatable {
     /// The expected stream has it under this sequence (1 or more); `duplicate` if it had it before.
     case stored(sequence: UInt64, duplicate: Bool)

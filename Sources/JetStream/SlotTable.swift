@@ -17,8 +17,10 @@ struct SlotTable {
         var offset: UInt64
         /// Sends after the first, because the server asked for patience.
         var retries = 0
-        /// Why it waits to be sent again, if it does.
-        var waiting: RetryReason?
+        /// Why the server asked for patience, if it did.
+        var asked: RetryReason?
+        /// Whether it waits to be sent again.
+        var isWaiting = false
         var retryAt: Nanoseconds = .max
     }
 
@@ -99,7 +101,8 @@ struct SlotTable {
     mutating func insertForRetry(_ entry: Entry, reason: RetryReason, at time: Nanoseconds) {
         let token = insert(batch: entry.batch, index: entry.index, offset: entry.offset)
         slots[token.slot].entry?.retries = entry.retries + 1
-        slots[token.slot].entry?.waiting = reason
+        slots[token.slot].entry?.asked = reason
+        slots[token.slot].entry?.isWaiting = true
         slots[token.slot].entry?.retryAt = time
         earliestRetry = min(earliestRetry, time)
     }
@@ -110,9 +113,9 @@ struct SlotTable {
         var due: [(token: Token, batch: Batch, index: Int)] = []
         earliestRetry = .max
         for slot in slots.indices {
-            guard var entry = slots[slot].entry, entry.waiting != nil else { continue }
+            guard var entry = slots[slot].entry, entry.isWaiting else { continue }
             if entry.retryAt <= now {
-                entry.waiting = nil
+                entry.isWaiting = false
                 entry.offset = offset
                 slots[slot].generation &+= 1
                 slots[slot].entry = entry
@@ -155,11 +158,11 @@ extension SlotTable.Entry {
     /// - Parameter written: Bytes of a dead connection that have left the process; the others never will. `UInt64.max`
     ///   while the connection lives, since what waits in its buffer may still go out.
     func abandonedOutcome(written: UInt64, reason: UnknownReason) -> PublishOutcome {
-        switch waiting {
-        case .noResponders: .rejected(.noResponders)
+        switch asked {
+        case .noResponders where isWaiting: .rejected(.noResponders)
         case .duplicateInProcess: .unknown(.duplicateInProcess)
-        case nil where retries == 0 && offset >= written: .notSent(.disconnected)
-        case nil: .unknown(reason)
+        case nil where offset >= written: .notSent(.disconnected)
+        default: .unknown(reason)
         }
     }
 }

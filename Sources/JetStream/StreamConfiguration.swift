@@ -41,9 +41,9 @@ public struct StreamConfiguration: Sendable, Equatable {
     public var maxMessagesPerSubject: Int64 = -1
     /// How long a message id is remembered.
     public var duplicateWindow: Duration = .seconds(120)
-    /// Whether single messages can't be deleted through the API. Can't be undone.
+    /// Whether single messages can't be deleted through the API; can't be undone.
     public var denyDelete = false
-    /// Whether the stream can't be purged through the API. Can't be undone.
+    /// Whether the stream can't be purged through the API; can't be undone.
     public var denyPurge = false
     /// Whether a `Nats-Rollup` header may replace earlier messages.
     public var allowRollup = false
@@ -52,7 +52,9 @@ public struct StreamConfiguration: Sendable, Equatable {
     /// Whether it takes messages without answering.
     public var noAcknowledgement = false
     /// Features found on a stream that Sluice never asks for and that change what it holds: `mirror`, `sources`,
-    /// `republish`, `subject_transform`. Only read, never written.
+    /// `republish`, `subject_transform`.
+    ///
+    /// Only read, never written.
     public internal(set) var otherFeatures: [String] = []
 
     /// A file stream with limits retention that refuses what is new when full.
@@ -146,7 +148,9 @@ public struct StoredMessage: Sendable {
     public let subject: String
     /// Its sequence in the stream.
     public let sequence: UInt64
-    /// Its headers in the order they were written. What clients sent may be here: treat as outside data (C-13).
+    /// Its headers in the order they were written.
+    ///
+    /// What clients sent may be here: treat as outside data (C-13).
     public let headers: [(name: String, value: String)]
     /// Its payload.
     public let payload: [UInt8]

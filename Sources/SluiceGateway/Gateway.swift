@@ -68,7 +68,7 @@ public struct Gateway: Service {
         let logger = logger
         let health = Health(bus: bus, clusterID: configuration.natsClusterID)
         return Application(
-            responder: Routes(health: health),
+            responder: Routes(health: health, logger: logger),
             server: HTTPServerBuilder { responder in
                 GatewayChannel(
                     http: HTTP1Channel(responder: responder),

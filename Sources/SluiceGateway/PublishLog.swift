@@ -1,4 +1,5 @@
 import EventBus
+import Hummingbird
 import Logging
 import NIOHTTP1
 
@@ -44,15 +45,31 @@ enum PublishLog {
     ) {
         let level: Logger.Level = problem.kind.status.code >= 500 ? .warning : .info
         guard logger.logLevel <= level else { return }
-        var metadata: Logger.Metadata = [
-            "request_id": "\(requestID)", "status": "\(problem.kind.status.code)",
-            "problem": "\(problem.kind.rawValue)",
-            "detail": "\(problem.detail)", "method": "\(head.method.rawValue)", "target": "\(head.uri)",
-        ]
+        var metadata = describe(problem, requestID, method: head.method.rawValue, target: head.uri)
         if let tenant = head.headers.first(name: "x-tenant-id") { metadata["tenant"] = "\(tenant)" }
         if let trace = head.headers.first(name: "traceparent") { metadata["traceparent"] = "\(trace)" }
         if let event { describe(event, &metadata) }
         logger.log(level: level, "request refused", metadata: metadata)
+    }
+
+    /// A request that no route takes.
+    static func refused(_ problem: Problem, requestID: String, request: Request, _ logger: Logger) {
+        guard logger.logLevel <= .info else { return }
+        let metadata = describe(problem, requestID, method: request.method.rawValue, target: request.uri.description)
+        logger.info("request refused", metadata: metadata)
+    }
+
+    private static func describe(
+        _ problem: Problem,
+        _ requestID: String,
+        method: String,
+        target: String
+    ) -> Logger.Metadata {
+        [
+            "request_id": "\(requestID)", "status": "\(problem.kind.status.code)",
+            "problem": "\(problem.kind.rawValue)",
+            "detail": "\(problem.detail)", "method": "\(method)", "target": "\(target)",
+        ]
     }
 
     private static func base(_ request: PublishRequest, requestID: String?) -> Logger.Metadata {

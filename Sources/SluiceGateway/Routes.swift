@@ -1,6 +1,7 @@
 import EventBus
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import NIOHTTP1
 
@@ -9,6 +10,7 @@ struct Routes: HTTPResponder {
     typealias Context = BasicRequestContext
 
     private let router: any HTTPResponder<BasicRequestContext>
+    private let logger: Logger
 
     /// Which methods each path knows; another method is 405 with `Allow` (RFC 9110 §15.5.6).
     private static let allowed: [String: String] = [
@@ -16,7 +18,8 @@ struct Routes: HTTPResponder {
         "/health": "GET, HEAD", "/health/live": "GET, HEAD", "/health/ready": "GET, HEAD", "/ready": "GET, HEAD",
     ]
 
-    init(health: Health) {
+    init(health: Health, logger: Logger) {
+        self.logger = logger
         let router = Router(context: BasicRequestContext.self)
         for path in ["/", "/v1/events", "/events/publish"] as [RouterPath] {
             router.on(path, method: .options) { request, _ in PublishOptions.answer(request) }
@@ -35,7 +38,9 @@ struct Routes: HTTPResponder {
         let requestID = request.headers[.requestID].flatMap(RequestID.echo)
         var response: Response
         if let problem = Self.refusal(request.method, path) {
-            response = problem.response(requestID ?? RequestID.make())
+            let id = requestID ?? RequestID.make()
+            PublishLog.refused(problem, requestID: id, request: request, logger)
+            response = problem.response(id)
         } else {
             response = try await router.respond(to: request, context: context)
             if let requestID { response.headers[.requestID] = requestID }
