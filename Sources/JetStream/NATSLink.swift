@@ -18,6 +18,7 @@ final class NATSLink: @unchecked Sendable {
     /// The descriptor as the watchdog knows it, to be taken back even after cnats has closed it.
     private var established: Int32?
     private var connection: OpaquePointer?
+    private var replies: ReplySink?
     private var subscription: OpaquePointer?
     /// `_INBOX.<22 random characters>.` with room for the token, NUL-terminated.
     private var replySubject: [CChar]
@@ -78,6 +79,7 @@ final class NATSLink: @unchecked Sendable {
     /// `sink` lives until cnats' delivery thread has ended.
     func subscribe(_ sink: ReplySink) -> natsStatus {
         sink.tokenOffset = replyPrefixCount
+        replies = sink
         let context = Unmanaged.passRetained(sink).toOpaque()
         let wildcard = replySubject[..<replyPrefixCount] + [CChar(bitPattern: UInt8(ascii: "*")), 0]
         var status = natsConnection_Subscribe(&subscription, connection, Array(wildcard), receiveReply, context)
@@ -169,7 +171,13 @@ final class NATSLink: @unchecked Sendable {
     }
 
     /// Reads what is there, at most one buffer; one `recv`.
-    func read() { natsConnection_ProcessReadEvent(connection) }
+    ///
+    /// The replies' gate is shut meanwhile: cnats wakes its delivery thread at the first reply, and that would fight with the
+    /// parser for the subscription's lock over every further one.
+    func read() {
+        guard let replies else { return natsConnection_ProcessReadEvent(connection) }
+        replies.gate.withLock { _ in natsConnection_ProcessReadEvent(connection) }
+    }
 
     /// Ends the connection without ever waiting: reads what has come, up to the end the shutdown makes.
     ///
@@ -203,6 +211,8 @@ final class ReplySink: @unchecked Sendable {
     fileprivate var tokenOffset = 0
     private var bin = MessageBin()
     private let receive: @Sendable (SlotTable.Token, Reply) -> Void
+    /// Held by the I/O thread while it parses replies.
+    fileprivate let gate = Locked<Void>(())
 
     /// What a reply brought.
     enum Reply {
@@ -215,6 +225,7 @@ final class ReplySink: @unchecked Sendable {
     }
 
     fileprivate func handle(_ message: OpaquePointer) {
+        gate.withLock { _ in }
         defer { bin.add(message, cost: 256 + Int(max(natsMsg_GetDataLength(message), 0))) }
         guard let subject = natsMsg_GetSubject(message) else { return }
         var token: UInt64 = 0
