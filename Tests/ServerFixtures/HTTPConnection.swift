@@ -28,11 +28,8 @@ package final class HTTPConnection {
                 connect(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard status == 0 else {
-            let code = errno
-            _ = Glibc.close(descriptor)
-            throw .socket(call: "connect", errno: code)
-        }
+        // A class whose stored properties all have values is deinitialised when its initialiser throws: `deinit` closes.
+        guard status == 0 else { throw .socket(call: "connect", errno: errno) }
         var one: Int32 = 1
         _ = setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
