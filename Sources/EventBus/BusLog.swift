@@ -3,23 +3,6 @@ import Logging
 
 /// The bus's log lines: every message and metadata key once, in one place.
 enum BusLog {
-    static func connection(_ state: ConnectionState, _ logger: Logger) {
-        switch state {
-        case .connected(let info):
-            logger.info(
-                "connected to NATS",
-                metadata: [
-                    "server_version": "\(info.version)", "server": "\(info.serverName)",
-                    "max_payload_bytes": "\(info.maxPayload)",
-                ]
-            )
-        case .connecting(let failure):
-            logger.warning("not connected to NATS", metadata: failure.map { ["last_failure": "\($0)"] } ?? [:])
-        case .stalled: logger.warning("NATS does not answer")
-        case .closed: logger.info("connection to NATS closed")
-        }
-    }
-
     static func event(_ event: JetStream.LogEvent, _ logger: Logger) {
         let level: Logger.Level =
             switch event.level {

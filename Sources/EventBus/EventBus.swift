@@ -35,11 +35,7 @@ public final class EventBus: Sendable {
         var jetStream = JetStreamConfiguration(servers: configuration.servers, name: configuration.connectionName)
         jetStream.publishTimeout = configuration.publishTimeout
         jetStream.inFlightMax = configuration.inFlightMax
-        self.client = JetStreamClient(
-            configuration: jetStream,
-            onStateChange: { BusLog.connection($0, logger) },
-            log: { BusLog.event($0, logger) }
-        )
+        self.client = JetStreamClient(configuration: jetStream, log: { BusLog.event($0, logger) })
     }
 
     /// What the bus knows of its health, at most a second old; the connection's state is of now.

@@ -66,6 +66,9 @@ public struct Gateway: Service {
     private func makeApplication(_ group: any EventLoopGroup, _ loops: PublishLoops) -> Application<Routes> {
         let settings = PublishSettings(configuration)
         let logger = logger
+        // Hummingbird would announce the listener in its own words as well.
+        var quietLogger = logger
+        quietLogger.logLevel = max(logger.logLevel, .notice)
         let health = Health(bus: bus, clusterID: configuration.natsClusterID)
         return Application(
             responder: Routes(health: health, logger: logger),
@@ -87,7 +90,7 @@ public struct Gateway: Service {
                 logger.info("listening", metadata: ["address": "\(channel.localAddress?.description ?? "?")"])
             },
             eventLoopGroupProvider: .shared(group),
-            logger: logger
+            logger: quietLogger
         )
     }
 }
