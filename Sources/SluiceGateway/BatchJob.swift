@@ -14,6 +14,11 @@ final class BatchJob {
         case failed(Intake.Single?, Problem)
     }
 
+    /// Most violations that one answer lists: the answer must not dwarf the request.
+    private static let violationsMax = 256
+
+    private static let violationsOfEntryMax = 16
+
     private(set) var entries: [Entry]
     /// Entries whose outcome has not come.
     private(set) var waiting: Int
@@ -68,9 +73,12 @@ final class BatchJob {
             }
         }
         let verb = request.skipsInvalid ? "none of them can be published" : "nothing was published"
+        let all = violations.count
+        if all > Self.violationsMax { violations.removeSubrange(Self.violationsMax...) }
+        let listed = all > Self.violationsMax ? "; the first \(Self.violationsMax) of \(all) violations are listed" : ""
         return Problem(
             kind: tooLarge ? .tooLarge : .invalidEvent,
-            detail: "\(problems.count) of \(entries.count) events in the batch are refused; \(verb)",
+            detail: "\(problems.count) of \(entries.count) events in the batch are refused; \(verb)\(listed)",
             violations: violations,
             limit: tooLarge ? problems.compactMap(\.limit).first : nil
         )
@@ -153,6 +161,8 @@ final class BatchJob {
         case .failed(let single, let problem):
             write(single, status: problem.kind.status.code, into: &body)
             body.appendJSON(raw: ",\"error\":")
+            var problem = problem
+            problem.violations = Array(problem.violations.prefix(Self.violationsOfEntryMax))
             problem.write(into: &body, requestID: nil)
             body.append(UInt8(ascii: "}"))
         }

@@ -36,6 +36,7 @@ public struct Gateway: Service {
     /// Binds the listener, connects to NATS and serves until the service is asked to shut down.
     public func run() async throws {
         let bus = bus
+        let drainTime = TimeAmount.milliseconds(Int64(configuration.drainTimeoutSeconds * 1000))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.effectiveHTTPThreads)
         let loops = PublishLoops(group) {
             PublishLoop(eventLoop: $0, bus: bus, batchEventsMax: configuration.maxBatchEvents)
@@ -52,6 +53,7 @@ public struct Gateway: Service {
                     try await application.run()
                 } onGracefulShutdown: {
                     bus.startDraining()
+                    loops.startDraining(within: drainTime)
                 }
                 return true
             }
@@ -84,7 +86,7 @@ public struct Gateway: Service {
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: nil,
                 backlog: 1024,
-                availableConnectionsDelegate: MaximumAvailableConnections(configuration.maxConnections)
+                availableConnectionsDelegate: MaximumAvailableConnections(configuration.effectiveMaxConnections)
             ),
             onServerRunning: { channel in
                 logger.info("listening", metadata: ["address": "\(channel.localAddress?.description ?? "?")"])

@@ -84,6 +84,12 @@ struct PublishLoops: Sendable {
         return loop
     }
 
+    /// Begins the end: what is still open after `time` is closed.
+    func startDraining(within time: TimeAmount) {
+        let deadline = NIODeadline.now() + time
+        for loop in loops { loop.eventLoop.execute { loop.drain(until: deadline) } }
+    }
+
     /// Starts the sweep of idle connections on every loop.
     func startSweeping() {
         for loop in loops {

@@ -1,4 +1,5 @@
 import EventBus
+import Glibc
 import JetStream
 import NIOCore
 
@@ -77,6 +78,13 @@ public enum DiscardPolicy: String, Sendable, CaseIterable {
 }
 
 extension GatewayConfiguration {
+    /// How many connections may be open, which file descriptors limit too: some are needed for other things.
+    var effectiveMaxConnections: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return maxConnections }
+        return min(maxConnections, max(Int(clamping: limit.rlim_cur) - 64, 16))
+    }
+
     /// How many event loops serve HTTP.
     var effectiveHTTPThreads: Int { httpThreads ?? max(1, System.coreCount / 2) }
 

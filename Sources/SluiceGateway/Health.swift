@@ -86,7 +86,7 @@ struct Health: Sendable {
         body.appendJSON(raw: ",\"bytes\":")
         body.appendJSON(integer: fill.bytes)
         body.appendJSON(raw: ",\"fill_percent\":")
-        body.appendJSON(integer: UInt64(fill.share * 100))
+        body.appendJSON(integer: UInt64(min(max(fill.share, 0), 10) * 100))
         body.append(UInt8(ascii: "}"))
     }
 

@@ -37,6 +37,8 @@ struct Problem: Error, Sendable {
         case outcomeUnknown = "outcome-unknown"
         case storeFull = "store-full"
         case internalError = "internal-error"
+        case notImplemented = "not-implemented"
+        case overloaded = "overloaded"
 
         var status: HTTPResponseStatus {
             switch self {
@@ -53,6 +55,8 @@ struct Problem: Error, Sendable {
             case .outcomeUnknown: .gatewayTimeout
             case .storeFull: .insufficientStorage
             case .internalError: .internalServerError
+            case .notImplemented: .notImplemented
+            case .overloaded: .serviceUnavailable
             }
         }
 
@@ -77,13 +81,15 @@ struct Problem: Error, Sendable {
             case .outcomeUnknown: "The outcome is unknown: no acknowledgement came"
             case .storeFull: "Certainly not stored: the stream is full"
             case .internalError: "The gateway failed"
+            case .notImplemented: "This part of HTTP is not supported"
+            case .overloaded: "Certainly not stored: the gateway has too much to do"
             }
         }
 
         /// Seconds after which a retry is worth while, for the kinds that pass by themselves.
         var retryAfterSeconds: Int? {
             switch self {
-            case .brokerUnavailable, .outcomeUnknown: 1
+            case .brokerUnavailable, .outcomeUnknown, .overloaded: 1
             case .misconfigured, .storeFull: 10
             default: nil
             }

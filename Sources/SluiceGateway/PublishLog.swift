@@ -52,6 +52,12 @@ enum PublishLog {
         logger.log(level: level, "request refused", metadata: metadata)
     }
 
+    /// Bytes that are no request.
+    static func refused(_ problem: Problem, requestID: String, _ logger: Logger) {
+        guard logger.logLevel <= .info else { return }
+        logger.info("request refused", metadata: describe(problem, requestID, method: "", target: ""))
+    }
+
     /// A request that no route takes.
     static func refused(_ problem: Problem, requestID: String, request: Request, _ logger: Logger) {
         guard logger.logLevel <= .info else { return }

@@ -25,6 +25,10 @@ final class PublishLoop: @unchecked Sendable {
     private var connections: [ObjectIdentifier: PublishHandler] = [:]
     /// What turns requests into messages, with the limits as of the last second.
     private(set) var intake: Intake
+    /// Bytes of bodies that are arriving, on all connections of this loop.
+    var bodyBytes = 0
+    /// When to close what is still open, once the gateway is shutting down.
+    private var drainDeadline: NIODeadline?
     /// Renders the answers.
     var writer = AnswerWriter()
 
@@ -67,8 +71,15 @@ final class PublishLoop: @unchecked Sendable {
     /// for too long.
     func sweep(now: NIODeadline) {
         intake.eventBytesMax = bus.eventBytesMax
+        if let drainDeadline, now >= drainDeadline {
+            for handler in connections.values { handler.close() }
+            return
+        }
         for handler in connections.values { handler.sweep(now: now) }
     }
+
+    /// Closes every connection that is still open at the deadline; answered ones close by themselves.
+    func drain(until deadline: NIODeadline) { drainDeadline = deadline }
 
     private func scheduleFlush() {
         guard !flushIsScheduled else { return }

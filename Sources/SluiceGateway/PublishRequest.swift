@@ -32,6 +32,8 @@ final class PublishRequest: Sendable {
     let trace: TraceContext
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     let expectsContinue: Bool
+    /// Most bytes of its body.
+    let bodyBytesMax: Int
 
     /// Tells whether the publishing path takes this request; anything else is left to the other routes.
     static func route(_ head: HTTPRequestHead) -> Route? {
@@ -49,9 +51,15 @@ final class PublishRequest: Sendable {
     /// Reads the head of a publishing request.
     ///
     /// - Throws: the problem to answer with, before any byte of the body is looked at.
-    init(_ route: Route, _ head: HTTPRequestHead, _ settings: PublishSettings) throws(Problem) {
+    init(
+        _ route: Route,
+        _ head: HTTPRequestHead,
+        _ settings: PublishSettings,
+        eventBytesMax: Int
+    ) throws(Problem) {
         var fields = KnownFields()
         for (name, value) in head.headers { fields.note(name, value) }
+        try RequestRules.check(head, hosts: fields.hosts, transferCoding: fields.transferCoding)
         try settings.check(head.uri)
         try settings.check(expectation: fields.expectation)
         if fields.contentTypes > 1 {
@@ -75,7 +83,9 @@ final class PublishRequest: Sendable {
         self.requestID = fields.requestID
         self.trace = TraceContext(parent: fields.traceparent, state: fields.tracestate)
         self.expectsContinue = fields.expectation != nil && head.isHTTP11
-        try settings.check(length: fields.contentLength)
+        let isBatch = route == .events && HTTPBinding.contentMode(contentType: fields.contentType) == .batch
+        self.bodyBytesMax = settings.bodyBytesMax(isBatch: isBatch, eventBytesMax: eventBytesMax)
+        try settings.check(length: fields.contentLength, limit: bodyBytesMax)
     }
 
     private static func tenant(_ fields: KnownFields) throws(Problem) -> (TenantName, Bool) {
@@ -118,10 +128,13 @@ struct KnownFields {
     var prefersMinimal = false
     var expectation: String?
     var contentLength: String?
+    var hosts = 0
+    var transferCoding: String?
 
     /// Takes note of a field; the length of its name decides which it can be.
     mutating func note(_ name: String, _ value: String) {
         switch name.utf8.count {
+        case 4 where name.isASCIIEqual(to: "host"): hosts += 1
         case 6:
             if name.isASCIIEqual(to: "prefer") {
                 prefersMinimal = prefersMinimal || Self.asksForMinimal(value)
@@ -144,6 +157,8 @@ struct KnownFields {
                 requestID = RequestID.echo(value)
             }
         case 14 where name.isASCIIEqual(to: "content-length"): contentLength = value
+        case 17 where name.isASCIIEqual(to: "transfer-encoding"):
+            transferCoding = transferCoding.map { $0 + ", " + value } ?? value
         case 16 where name.isASCIIEqual(to: "content-encoding"): contentEncoding = value
         default: break
         }

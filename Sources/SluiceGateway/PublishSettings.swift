@@ -15,8 +15,16 @@ struct PublishSettings: Sendable {
     let batchEventsMax: Int
     /// How long a connection may be idle.
     let idleTimeout: TimeAmount
-    /// How long a body may pause while it arrives.
+    /// How long a request may take to arrive, with ``bodyBytesPerSecondMin`` on top for its body.
     let requestTimeout = TimeAmount.seconds(30)
+    /// The slowest a large body may come, in bytes a second.
+    static let bodyBytesPerSecondMin = 16 * 1024
+    /// How long a client may leave its answers untaken.
+    let writeTimeout = TimeAmount.seconds(30)
+    /// Most bytes of bodies that are arriving, for one event loop.
+    static let bodyBytesInAllMax = 256 << 20
+    /// What a request for one event may have beyond the event's own limit, in bytes: white space, the short form's names.
+    static let singleBodySlack = 64 * 1024
     /// How long a connection is read on after its last answer.
     let lingerTimeout = TimeAmount.seconds(2)
 
@@ -46,17 +54,22 @@ struct PublishSettings: Sendable {
         )
     }
 
-    /// Refuses a body that announces itself as too large, before any of it is read.
-    func check(length: String?) throws(Problem) {
-        guard let length, (Int(length) ?? .max) > bodyBytesMax else { return }
-        throw bodyTooLarge
+    /// Most bytes of a body: only a batch may be larger than the largest event.
+    func bodyBytesMax(isBatch: Bool, eventBytesMax: Int) -> Int {
+        isBatch ? bodyBytesMax : min(bodyBytesMax, eventBytesMax + Self.singleBodySlack)
     }
 
-    var bodyTooLarge: Problem {
+    /// Refuses a body that announces itself as too large, before any of it is read.
+    func check(length: String?, limit: Int) throws(Problem) {
+        guard let length, (Int(length) ?? .max) > limit else { return }
+        throw Self.bodyTooLarge(limit)
+    }
+
+    static func bodyTooLarge(_ limit: Int) -> Problem {
         Problem(
             kind: .tooLarge,
-            detail: "the request body has more than \(bodyBytesMax) bytes",
-            limit: bodyBytesMax,
+            detail: "the request body has more than \(limit) bytes",
+            limit: limit,
             closes: true
         )
     }

@@ -1,0 +1,164 @@
+import EventBus
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// What a connection answers, and when it ends.
+extension PublishHandler {
+    /// The outcome of a single event.
+    func published(_ result: Result<Receipt, PublishError>) {
+        guard case .waiting(let request, .some(let single)) = state else { return }
+        state = .idle
+        switch result {
+        case .success(let receipt):
+            PublishLog.accepted(single, receipt, request, logger)
+            guard !request.wantsMinimal else { return write(PublishAnswer.minimal(.accepted), request.requestID) }
+            write(
+                PublishAnswer.stored(
+                    id: single.id,
+                    source: single.source,
+                    stream: receipt.stream,
+                    sequence: receipt.sequence,
+                    duplicate: receipt.isDuplicate,
+                    shortForm: request.route == .shortForm
+                ),
+                request.requestID
+            )
+        case .failure(let error):
+            finish(Problem(error), requestID: request.requestID, head: request.head, event: single)
+        }
+    }
+
+    /// The last outcome of a batch.
+    func published(_ job: BatchJob) {
+        guard case .waiting(let request, nil) = state else { return }
+        state = .idle
+        let answer = job.answer()
+        PublishLog.batch(job, answer.status, request, logger)
+        write(answer, request.requestID)
+    }
+
+    /// Answers a request whose body has not come in full: the connection ends, since the rest of it cannot be told
+    /// from the next request cheaply and may never end.
+    func refuse(_ problem: Problem, _ head: HTTPRequestHead) {
+        var problem = problem
+        if head.announcesBody { problem.closes = true }
+        dropBody()
+        state = .discarding
+        finish(problem, requestID: KnownFields.requestID(head), head: head)
+    }
+
+    /// Logs a problem and writes it.
+    func finish(_ problem: Problem, requestID: String?, head: HTTPRequestHead, event: Intake.Single? = nil) {
+        let id = requestID ?? RequestID.make()
+        PublishLog.refused(problem, requestID: id, event: event, head: head, logger)
+        write(problem.answer(requestID: id), id)
+    }
+
+    func proceed(_ context: ChannelHandlerContext) {
+        context.writeAndFlush(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))),
+            promise: nil
+        )
+    }
+
+    /// Writes a complete answer and, if it is the connection's last, ends the connection.
+    ///
+    /// The end of an answer makes the pipelining handler deliver the next request, which may be refused at once: its
+    /// answer then waits until this one's calls have returned. Otherwise a client could pile up calls until the stack ends.
+    private func write(_ answer: HTTPAnswer, _ requestID: String?) {
+        guard let context else { return }
+        guard !isAnswering else {
+            deferredAnswer = (answer, requestID)
+            context.eventLoop.assumeIsolated().execute { self.writeDeferred() }
+            return
+        }
+        isAnswering = true
+        lastActivity = .now()
+        let closes = answer.closes || !keepAlive || edge.isQuiescing
+        // Before the write: from within it the next request may come.
+        if closes { state = .closing }
+        edge.write(
+            loop.writer.render(answer, requestID: requestID, closes: closes, allocator: context.channel.allocator)
+        )
+        // Tells the pipelining handler that the answer is complete; the encoder adds nothing to it.
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        isAnswering = false
+        // Half-close and go on reading for a while: closing with unread bytes would reset the connection and take the
+        // answer with it (RFC 9112 §9.6).
+        if closes { edge.closeAfterWrites(.output) }
+    }
+
+    private func writeDeferred() {
+        guard let deferred = deferredAnswer else { return }
+        deferredAnswer = nil
+        write(deferred.answer, deferred.requestID)
+    }
+
+    /// A request that is no HTTP: the answer says so and the connection ends.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let parserError = error as? HTTPParserError else {
+            context.fireErrorCaught(error)
+            return
+        }
+        switch state {
+        case .passing: context.fireErrorCaught(error)
+        case .closing, .waiting: context.close(promise: nil)
+        case .idle, .collecting, .discarding:
+            keepAlive = false
+            let problem = Self.problem(of: parserError)
+            let id = RequestID.make()
+            PublishLog.refused(problem, requestID: id, logger)
+            write(problem.answer(requestID: id), id)
+        }
+    }
+
+    private static func problem(of error: HTTPParserError) -> Problem {
+        guard error == .headerOverflow else {
+            return Problem(kind: .malformedRequest, detail: "not HTTP/1.1: \(error)", closes: true)
+        }
+        return Problem(
+            kind: .headerTooLarge,
+            detail: "the header fields may have \(PublishSettings.headerBytesMax) bytes in all and "
+                + "\(PublishSettings.headerFieldsMax) fields",
+            limit: PublishSettings.headerBytesMax,
+            closes: true
+        )
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // The client will send no more, but may well wait for the answer.
+        if case .inputClosed? = event as? ChannelEvent {
+            switch state {
+            case .passing: break
+            case .waiting: keepAlive = false
+            case .closing: return edge.closeAfterWrites(.all)
+            case .collecting: return close()
+            case .idle where deferredAnswer != nil: keepAlive = false
+            case .idle, .discarding:
+                state = .closing
+                return edge.closeAfterWrites(.all)
+            }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// Closes the connection if nothing was heard, or nothing taken, for too long.
+    func sweep(now: NIODeadline) {
+        let quiet = now - lastActivity
+        if !edge.isWritable && quiet > settings.writeTimeout { return close() }
+        switch state {
+        case .idle where quiet > settings.idleTimeout: close()
+        case .collecting(let request) where quiet > bodyAllowance:
+            let seconds = bodyAllowance.nanoseconds / 1_000_000_000
+            refuse(Problem(kind: .requestTimeout, detail: "the body did not arrive within \(seconds) s"), request.head)
+        case .passing(false, _) where quiet > settings.requestTimeout: close()
+        case .discarding where quiet > settings.requestTimeout: close()
+        case .closing where edge.isWritable && quiet > settings.lingerTimeout: close()
+        default: break
+        }
+    }
+
+    /// Closes at once.
+    func close() { context?.close(promise: nil) }
+}
