@@ -37,7 +37,6 @@ struct Problem: Error, Sendable {
         case outcomeUnknown = "outcome-unknown"
         case storeFull = "store-full"
         case internalError = "internal-error"
-        case notImplemented = "not-implemented"
         case overloaded = "overloaded"
 
         var status: HTTPResponseStatus {
@@ -55,7 +54,6 @@ struct Problem: Error, Sendable {
             case .outcomeUnknown: .gatewayTimeout
             case .storeFull: .insufficientStorage
             case .internalError: .internalServerError
-            case .notImplemented: .notImplemented
             case .overloaded: .serviceUnavailable
             }
         }
@@ -81,7 +79,6 @@ struct Problem: Error, Sendable {
             case .outcomeUnknown: "The outcome is unknown: no acknowledgement came"
             case .storeFull: "Certainly not stored: the stream is full"
             case .internalError: "The gateway failed"
-            case .notImplemented: "This part of HTTP is not supported"
             case .overloaded: "Certainly not stored: the gateway has too much to do"
             }
         }

@@ -139,8 +139,8 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func receive(_ bytes: ByteBuffer, context: ChannelHandlerContext, data: NIOAny) {
         switch state {
         case .collecting(let request):
-            guard body.readableBytes + bytes.readableBytes <= request.bodyBytesMax else {
-                return refuse(PublishSettings.bodyTooLarge(request.bodyBytesMax), request.head)
+            guard body.readableBytes + bytes.readableBytes <= request.bodyLimit.bytes else {
+                return refuse(request.bodyLimit.problem, request.head)
             }
             guard loop.bodyBytes <= PublishSettings.bodyBytesInAllMax else {
                 return refuse(Self.overloaded, request.head)

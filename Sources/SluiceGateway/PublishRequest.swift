@@ -32,8 +32,7 @@ final class PublishRequest: Sendable {
     let trace: TraceContext
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     let expectsContinue: Bool
-    /// Most bytes of its body.
-    let bodyBytesMax: Int
+    let bodyLimit: BodyLimit
 
     /// Tells whether the publishing path takes this request; anything else is left to the other routes.
     static func route(_ head: HTTPRequestHead) -> Route? {
@@ -84,8 +83,8 @@ final class PublishRequest: Sendable {
         self.trace = TraceContext(parent: fields.traceparent, state: fields.tracestate)
         self.expectsContinue = fields.expectation != nil && head.isHTTP11
         let isBatch = route == .events && HTTPBinding.contentMode(contentType: fields.contentType) == .batch
-        self.bodyBytesMax = settings.bodyBytesMax(isBatch: isBatch, eventBytesMax: eventBytesMax)
-        try settings.check(length: fields.contentLength, limit: bodyBytesMax)
+        self.bodyLimit = settings.bodyLimit(isBatch: isBatch, eventBytesMax: eventBytesMax)
+        try settings.check(length: fields.contentLength, bodyLimit)
     }
 
     private static func tenant(_ fields: KnownFields) throws(Problem) -> (TenantName, Bool) {

@@ -54,24 +54,32 @@ struct PublishSettings: Sendable {
         )
     }
 
-    /// Most bytes of a body: only a batch may be larger than the largest event.
-    func bodyBytesMax(isBatch: Bool, eventBytesMax: Int) -> Int {
-        isBatch ? bodyBytesMax : min(bodyBytesMax, eventBytesMax + Self.singleBodySlack)
+    /// How large a body may be: only a batch may be larger than the largest event.
+    func bodyLimit(isBatch: Bool, eventBytesMax: Int) -> BodyLimit {
+        let single = eventBytesMax + Self.singleBodySlack
+        return isBatch || single >= bodyBytesMax
+            ? BodyLimit(bytes: bodyBytesMax, told: bodyBytesMax) : BodyLimit(bytes: single, told: eventBytesMax)
     }
 
     /// Refuses a body that announces itself as too large, before any of it is read.
-    func check(length: String?, limit: Int) throws(Problem) {
-        guard let length, (Int(length) ?? .max) > limit else { return }
-        throw Self.bodyTooLarge(limit)
+    func check(length: String?, _ limit: BodyLimit) throws(Problem) {
+        guard let length else { return }
+        let count = Int(length) ?? .max
+        if count > bodyBytesMax { throw BodyLimit(bytes: bodyBytesMax, told: bodyBytesMax).problem }
+        if count > limit.bytes { throw limit.problem }
     }
+}
 
-    static func bodyTooLarge(_ limit: Int) -> Problem {
-        Problem(
-            kind: .tooLarge,
-            detail: "the request body has more than \(limit) bytes",
-            limit: limit,
-            closes: true
-        )
+/// The bound of a request's body.
+struct BodyLimit: Sendable {
+    /// Most bytes that are read.
+    let bytes: Int
+    /// The limit of the configuration that is behind it, which the client is told.
+    let told: Int
+
+    var problem: Problem {
+        let what = bytes == told ? "the request body" : "the event"
+        return Problem(kind: .tooLarge, detail: "\(what) has more than \(told) bytes", limit: told, closes: true)
     }
 }
 

@@ -34,7 +34,7 @@ enum RequestRules {
         }
         if let transferCoding, !transferCoding.isASCIIEqual(to: "chunked") {
             throw Problem(
-                kind: .notImplemented,
+                kind: .malformedRequest,
                 detail: "Transfer-Encoding \(transferCoding.quotedForDetail) is not supported; chunked is",
                 closes: true
             )
