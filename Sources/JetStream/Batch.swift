@@ -1,19 +1,33 @@
 /// Messages handed over together, with one deadline.
-final class Batch: Sendable {
+package final class Batch: Sendable {
     /// Who waits for the outcome.
-    enum Owner: Sendable {
+    package enum Owner: Sendable {
         case lane(Outbox)
         case publisher(@Sendable (PublishOutcome) -> Void)
         case requester(@Sendable (Result<[UInt8], JetStreamError>) -> Void)
     }
 
     /// What goes out: a message for a stream, or a request whose answer is returned as it is.
-    struct Item: Sendable {
+    package struct Item: Sendable {
         let subject: String
         let expectedStream: StreamName?
         let headers: MessageHeaders
         let payload: ArraySlice<UInt8>
         let tag: UInt64
+
+        package init(
+            subject: String,
+            expectedStream: StreamName?,
+            headers: MessageHeaders,
+            payload: ArraySlice<UInt8>,
+            tag: UInt64
+        ) {
+            self.subject = subject
+            self.expectedStream = expectedStream
+            self.headers = headers
+            self.payload = payload
+            self.tag = tag
+        }
 
         /// What the message weighs in our queues.
         var cost: Int { payload.count + 256 }
@@ -24,7 +38,7 @@ final class Batch: Sendable {
     let cost: Int
     let deadline: Nanoseconds
 
-    init(owner: Owner, items: [Item], cost: Int, deadline: Nanoseconds) {
+    package init(owner: Owner, items: [Item], cost: Int, deadline: Nanoseconds) {
         self.owner = owner
         self.items = items
         self.cost = cost
@@ -61,7 +75,7 @@ final class Batch: Sendable {
 }
 
 /// Outcomes on their way back to a lane's owner.
-final class Outbox: Sendable {
+package final class Outbox: Sendable {
     struct Entry: Sendable {
         let tag: UInt64
         let outcome: PublishOutcome

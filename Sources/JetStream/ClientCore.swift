@@ -108,7 +108,7 @@ final class ClientCore: Sendable {
 
     private func retry(_ entry: SlotTable.Entry, _ reason: SlotTable.RetryReason) {
         let time = monotonicNow() + Self.retryPause
-        slots.withLock { $0.insertForRetry(entry, reason: reason, at: time) }
-        wake.signal()
+        let outcome = slots.withLock { $0.insertForRetry(entry, reason: reason, at: time) }
+        if let outcome { entry.batch.complete(entry.index, outcome) } else { wake.signal() }
     }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Nanoseconds of the monotonic clock: wall-clock jumps move no deadline.
-typealias Nanoseconds = Int64
+package typealias Nanoseconds = Int64
 
 func monotonicNow() -> Nanoseconds {
     var time = timespec()

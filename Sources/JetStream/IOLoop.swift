@@ -79,10 +79,10 @@ struct IOLoop {
         let status = link.publish(item, token: token)
         if status == NATS_OK { return }
         guard let entry = core.slots.withLock({ $0.remove(token) }) else { return }
-        entry.batch.complete(entry.index, Self.outcome(ofRefusal: status))
+        entry.batch.complete(entry.index, entry.refusedOutcome(ofFirstSend: Self.outcome(ofRefusal: status)))
     }
 
-    /// cnats refuses before it appends anything, so nothing has left.
+    /// What a refused first send means: cnats refuses before it appends anything, so nothing has left.
     private static func outcome(ofRefusal status: natsStatus) -> PublishOutcome {
         switch status {
         case NATS_MAX_PAYLOAD:
@@ -261,7 +261,7 @@ struct IOLoop {
         failQueued(.closing) { _ in true }
         link?.close()
         let written = link?.written ?? 0
-        for entry in core.slots.withLock({ $0.removeAll() }) {
+        for entry in core.slots.withLock({ $0.close() }) {
             entry.batch.complete(entry.index, entry.abandonedOutcome(written: written, reason: .connectionLost))
         }
         link = nil

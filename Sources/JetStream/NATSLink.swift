@@ -55,7 +55,9 @@ final class NATSLink: @unchecked Sendable {
         return status
     }
 
-    /// Marks the connection as established and keeps what the server said of itself; if the greeting came from another server than the link, only what cnats knows.
+    /// Marks the connection as established and keeps what the server said of itself.
+    ///
+    /// If the greeting came from another server than the link, only what cnats knows is kept.
     func establish(_ greeting: ServerGreeting, _ server: ServerURL) {
         ConnectWatchdog.addEstablished(descriptor)
         established = descriptor
@@ -78,7 +80,7 @@ final class NATSLink: @unchecked Sendable {
     ///
     /// `sink` lives until cnats' delivery thread has ended.
     func subscribe(_ sink: ReplySink) -> natsStatus {
-        sink.tokenOffset = replyPrefixCount
+        sink.prefix = Array(replySubject[..<replyPrefixCount])
         replies = sink
         let context = Unmanaged.passRetained(sink).toOpaque()
         let wildcard = replySubject[..<replyPrefixCount] + [CChar(bitPattern: UInt8(ascii: "*")), 0]
@@ -206,9 +208,10 @@ final class NATSLink: @unchecked Sendable {
 
 /// Where the replies of one link go; called on the link's delivery thread.
 final class ReplySink: @unchecked Sendable {
-    // Safe: `tokenOffset` is written once, before the subscription that reads it exists; `bin` belongs to the delivery
+    // Safe: `prefix` is written once, before the subscription that reads it exists; `bin` belongs to the delivery
     // thread.
-    fileprivate var tokenOffset = 0
+    /// What every reply's subject begins with, before the token.
+    fileprivate var prefix: [CChar] = []
     private var bin = MessageBin()
     private let receive: @Sendable (SlotTable.Token, Reply) -> Void
     /// Held by the I/O thread while it parses replies.
@@ -227,28 +230,36 @@ final class ReplySink: @unchecked Sendable {
     fileprivate func handle(_ message: OpaquePointer) {
         gate.withLock { _ in }
         defer { bin.add(message, cost: 256 + Int(max(natsMsg_GetDataLength(message), 0))) }
-        guard let subject = natsMsg_GetSubject(message) else { return }
-        var token: UInt64 = 0
-        var position = tokenOffset
-        while case let byte = UInt8(bitPattern: subject[position]), byte != 0 {
-            let digit: UInt8
-            switch byte {
-            case 48...57: digit = byte - 48
-            case 97...102: digit = byte - 87
-            default: return
-            }
-            guard position - tokenOffset < 16 else { return }
-            token = token << 4 | UInt64(digit)
-            position += 1
-        }
-        guard position > tokenOffset, let generation = UInt32(exactly: token >> 16) else { return }
-        let slot = SlotTable.Token(slot: Int(token & 0xFFFF), generation: generation)
+        guard let slot = token(of: message) else { return }
         if natsMsg_IsNoResponders(message) {
             receive(slot, .noResponders)
         } else {
             let count = Int(max(natsMsg_GetDataLength(message), 0))
             receive(slot, .payload(UnsafeRawBufferPointer(start: natsMsg_GetData(message), count: count)))
         }
+    }
+
+    /// The token in the message's subject; nil for a probe and for what is no reply to us.
+    ///
+    /// The server may name any subject beside our subscription's number, so nothing behind the subject's end is read:
+    /// `strncmp` stops there, and a subject that begins with the whole prefix ends after it.
+    private func token(of message: OpaquePointer) -> SlotTable.Token? {
+        guard let subject = natsMsg_GetSubject(message), strncmp(subject, prefix, prefix.count) == 0 else { return nil }
+        var token: UInt64 = 0
+        var position = prefix.count
+        while case let byte = UInt8(bitPattern: subject[position]), byte != 0 {
+            let digit: UInt8
+            switch byte {
+            case 48...57: digit = byte - 48
+            case 97...102: digit = byte - 87
+            default: return nil
+            }
+            guard position - prefix.count < 16 else { return nil }
+            token = token << 4 | UInt64(digit)
+            position += 1
+        }
+        guard position > prefix.count, let generation = UInt32(exactly: token >> 16) else { return nil }
+        return SlotTable.Token(slot: Int(token & 0xFFFF), generation: generation)
     }
 }
 

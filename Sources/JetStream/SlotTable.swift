@@ -2,21 +2,21 @@
 ///
 /// A reply subject carries slot and generation; a generation ends with each send, so that a late or repeated reply finds
 /// nothing. Pure: time and outcomes come from outside.
-struct SlotTable {
+package struct SlotTable {
     /// Slot number and generation of one send.
-    struct Token: Equatable {
+    package struct Token: Equatable {
         let slot: Int
         let generation: UInt32
     }
 
     /// One message in flight.
-    struct Entry {
+    package struct Entry {
         let batch: Batch
         let index: Int
         /// Where its first byte stands in all the bytes given to this connection.
         var offset: UInt64
         /// Sends after the first, because the server asked for patience.
-        var retries = 0
+        package var retries = 0
         /// Why the server asked for patience, if it did.
         var asked: RetryReason?
         /// Whether it waits to be sent again.
@@ -25,7 +25,7 @@ struct SlotTable {
     }
 
     /// Why a message is sent again.
-    enum RetryReason {
+    package enum RetryReason {
         /// Nobody listened: certainly not stored.
         case noResponders
         /// The server is storing an earlier copy: perhaps stored.
@@ -46,14 +46,16 @@ struct SlotTable {
     private(set) var earliestRetry = Nanoseconds.max
     /// Set by the sender that found no room: the next settled messages wake it.
     var roomWanted = false
+    /// From then on nobody looks after what is in here.
+    private var isClosed = false
 
-    init(countMax: Int, costMax: Int) {
+    package init(countMax: Int, costMax: Int) {
         self.countMax = min(max(countMax, 1), 32_768)
         self.costMax = costMax
     }
 
     var count: Int { slots.count - free.count }
-    var isEmpty: Bool { count == 0 }
+    package var isEmpty: Bool { count == 0 }
 
     /// Whether a message of this cost may go out now; one message always may.
     func hasRoom(for cost: Int) -> Bool {
@@ -67,7 +69,7 @@ struct SlotTable {
         return true
     }
 
-    mutating func insert(batch: Batch, index: Int, offset: UInt64) -> Token {
+    package mutating func insert(batch: Batch, index: Int, offset: UInt64) -> Token {
         let slot: Int
         if let last = free.popLast() {
             slot = Int(last)
@@ -83,7 +85,7 @@ struct SlotTable {
     }
 
     /// Takes the message out, if the token is that of its last send.
-    mutating func remove(_ token: Token) -> Entry? {
+    package mutating func remove(_ token: Token) -> Entry? {
         guard slots.indices.contains(token.slot), slots[token.slot].generation == token.generation,
             let entry = slots[token.slot].entry
         else { return nil }
@@ -98,17 +100,26 @@ struct SlotTable {
     }
 
     /// Puts a message back that was just removed, to be sent again at `time`.
-    mutating func insertForRetry(_ entry: Entry, reason: RetryReason, at time: Nanoseconds) {
+    ///
+    /// - Returns: The outcome that the caller must give the message, if the table was closed meanwhile; else nil.
+    package mutating func insertForRetry(_ entry: Entry, reason: RetryReason, at time: Nanoseconds) -> PublishOutcome? {
+        var entry = entry
+        entry.retries += 1
+        entry.asked = reason
+        entry.isWaiting = true
+        entry.retryAt = time
+        if isClosed { return entry.abandonedOutcome(written: .max, reason: .connectionLost) }
         let token = insert(batch: entry.batch, index: entry.index, offset: entry.offset)
-        slots[token.slot].entry?.retries = entry.retries + 1
-        slots[token.slot].entry?.asked = reason
-        slots[token.slot].entry?.isWaiting = true
-        slots[token.slot].entry?.retryAt = time
+        slots[token.slot].entry = entry
         earliestRetry = min(earliestRetry, time)
+        return nil
     }
 
     /// The messages due to be sent again, each with a new token; the caller sends them.
-    mutating func takeRetries(now: Nanoseconds, offset: UInt64) -> [(token: Token, batch: Batch, index: Int)] {
+    package mutating func takeRetries(
+        now: Nanoseconds,
+        offset: UInt64
+    ) -> [(token: Token, batch: Batch, index: Int)] {
         guard now >= earliestRetry else { return [] }
         var due: [(token: Token, batch: Batch, index: Int)] = []
         earliestRetry = .max
@@ -134,7 +145,13 @@ struct SlotTable {
     }
 
     /// Takes out everything.
-    mutating func removeAll() -> [Entry] { removeAll { _ in true } }
+    package mutating func removeAll() -> [Entry] { removeAll { _ in true } }
+
+    /// Takes out everything, and nothing is sent again from now on.
+    package mutating func close() -> [Entry] {
+        isClosed = true
+        return removeAll()
+    }
 
     private mutating func removeAll(where isDue: (Entry) -> Bool) -> [Entry] {
         var removed: [Entry] = []
@@ -157,12 +174,23 @@ extension SlotTable.Entry {
     ///
     /// - Parameter written: Bytes of a dead connection that have left the process; the others never will. `UInt64.max`
     ///   while the connection lives, since what waits in its buffer may still go out.
-    func abandonedOutcome(written: UInt64, reason: UnknownReason) -> PublishOutcome {
+    package func abandonedOutcome(written: UInt64, reason: UnknownReason) -> PublishOutcome {
         switch asked {
         case .noResponders where isWaiting: .rejected(.noResponders)
         case .duplicateInProcess: .unknown(.duplicateInProcess)
         case nil where offset >= written: .notSent(.disconnected)
         default: .unknown(reason)
+        }
+    }
+
+    /// What is certain of a message that could not be handed to the connection: an earlier copy may have been.
+    ///
+    /// - Parameter first: The outcome if this was the first try.
+    package func refusedOutcome(ofFirstSend first: PublishOutcome) -> PublishOutcome {
+        switch asked {
+        case .noResponders: .rejected(.noResponders)
+        case .duplicateInProcess: .unknown(.duplicateInProcess)
+        case nil: first
         }
     }
 }

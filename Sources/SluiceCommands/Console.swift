@@ -24,31 +24,38 @@ enum Console {
     private static let lines = LineOutput()
 }
 
-/// Writes whole lines to file descriptors, one `write(2)` for each, so that lines of several threads never mix.
-package final class LineOutput: Sendable {
+/// Writes whole lines to file descriptors, so that lines of several threads never mix; waits for a slow reader.
+///
+/// For the tool's own results. What is logged goes through a ``LogQueue``.
+final class LineOutput: Sendable {
     private let turn = Mutex(())
 
-    package init() {}
-
     /// Writes `bytes`; a short write is continued before another thread has its turn, a failed one is given up.
-    package func write(_ bytes: [UInt8], to descriptor: Int32) {
-        turn.withLock { _ in
-            bytes.withUnsafeBytes { all in
-                var rest = UnsafeRawBufferPointer(rebasing: all[...])
-                while !rest.isEmpty {
-                    let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                    if written > 0 {
-                        rest = UnsafeRawBufferPointer(rebasing: rest[written...])
-                    } else if written < 0, errno == EINTR {
-                        continue
-                    } else if written < 0, errno == EAGAIN {
-                        var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                        poll(&ready, 1, 1000)
-                    } else {
-                        return
-                    }
+    func write(_ bytes: [UInt8], to descriptor: Int32) {
+        turn.withLock { _ in _ = Self.writeAll(bytes, to: descriptor) }
+    }
+
+    /// Writes `bytes` with as few `write(2)` as it takes; blocks until the reader has room.
+    ///
+    /// - Returns: How many were written: all, unless the descriptor failed.
+    static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int {
+        bytes.withUnsafeBytes { all in
+            var count = 0
+            while count < all.count {
+                let rest = UnsafeRawBufferPointer(rebasing: all[count...])
+                let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                if written > 0 {
+                    count += written
+                } else if written < 0, errno == EINTR {
+                    continue
+                } else if written < 0, errno == EAGAIN {
+                    var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&ready, 1, 1000)
+                } else {
+                    break
                 }
             }
+            return count
         }
     }
 }

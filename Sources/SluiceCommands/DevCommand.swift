@@ -62,9 +62,11 @@ struct DevCommand: AsyncParsableCommand {
             let server = try await DevServer.start(binary: natsServer, port: natsPort, directory: directory)
             configuration.gateway.natsServers = [server.url]
             do {
-                let banner = DevBanner(server: server, directory: directory, configuration: configuration)
+                let log = try ProcessLog.start(configuration)
+                let banner = DevBanner(server: server, directory: directory, configuration: configuration, log: log)
                 try await GatewayRun(
                     configuration: configuration,
+                    log: log,
                     before: [DevServerService(server: server)],
                     after: [banner]
                 ).run()
@@ -82,6 +84,7 @@ struct DevBanner: Service, CustomStringConvertible {
     let server: DevServer
     let directory: String
     let configuration: Configuration
+    let log: ProcessLog
 
     var description: String { "banner" }
 
@@ -95,6 +98,8 @@ struct DevBanner: Service, CustomStringConvertible {
     func run() async throws {
         try await cancelWhenGracefulShutdown {
             let isReady = try await waitUntilReady()
+            // What led to it comes first.
+            log.flush()
             Console.out(text(isReady: isReady))
         }
     }

@@ -1,33 +1,25 @@
 import Glibc
 package import Logging
 
-/// The log handler of the command line: renders a line and writes it to a descriptor with a single `write(2)`.
+/// The log handler of the command line: renders a line and leaves it to a queue, so that a call never waits.
 package struct LineLogHandler: LogHandler {
     package var logLevel: Logger.Level
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
 
     private let line: LogLine
-    private let output: LineOutput
-    private let descriptor: Int32
+    private let queue: LogQueue
 
     /// Makes a handler.
     ///
     /// - Parameters:
     ///   - level: The least level that is written.
     ///   - format: How lines look.
-    ///   - output: Shared by all handlers of one descriptor: it keeps lines whole.
-    ///   - descriptor: Where lines go; stays open and is the caller's.
-    package init(
-        level: Logger.Level,
-        format: LogFormat,
-        output: LineOutput,
-        descriptor: Int32 = STDERR_FILENO
-    ) {
+    ///   - queue: Shared by all handlers of one descriptor: it keeps lines whole and in order.
+    package init(level: Logger.Level, format: LogFormat, queue: LogQueue) {
         logLevel = level
         line = LogLine(format: format)
-        self.output = output
-        self.descriptor = descriptor
+        self.queue = queue
     }
 
     package subscript(metadataKey key: String) -> Logger.MetadataValue? {
@@ -40,9 +32,8 @@ package struct LineLogHandler: LogHandler {
         if let provided = metadataProvider?.get() { merged.merge(provided) { _, new in new } }
         if let own = event.metadata { merged.merge(own) { _, new in new } }
         if let error = event.error, merged["error"] == nil { merged["error"] = "\(error)" }
-        output.write(
-            line.render(time: .now, level: event.level, message: event.message.description, metadata: merged),
-            to: descriptor
+        queue.append(
+            line.render(time: .now, level: event.level, message: event.message.description, metadata: merged)
         )
     }
 }
@@ -52,16 +43,35 @@ extension LogFormat {
     package static var automatic: LogFormat { isatty(STDERR_FILENO) == 1 ? .text : .json }
 }
 
-/// The logging of one run of the tool.
-struct LoggingSetup {
-    let level: Logger.Level
-    let format: LogFormat
+/// The logging of one run of the tool, to standard error.
+struct ProcessLog {
+    /// The root logger.
+    let logger: Logger
+    private let queue: LogQueue
 
-    /// Makes the root logger and routes every library's logger to the same lines; called once in a process.
-    func start() -> Logger {
-        let output = LineOutput()
-        let handler = LineLogHandler(level: level, format: format, output: output)
-        LoggingSystem.bootstrap { _ in handler }
-        return Logger(label: "sluice") { _ in handler }
+    /// Routes every library's logger to the same lines; called once in a process.
+    ///
+    /// - Throws: ``CommandFailure`` when the thread that writes cannot be started.
+    static func start(level: Logger.Level, format: LogFormat) throws(CommandFailure) -> ProcessLog {
+        do {
+            let queue = try LogQueue(descriptor: STDERR_FILENO, format: format)
+            let handler = LineLogHandler(level: level, format: format, queue: queue)
+            LoggingSystem.bootstrap { _ in handler }
+            return ProcessLog(logger: Logger(label: "sluice") { _ in handler }, queue: queue)
+        } catch {
+            throw CommandFailure("the log cannot be started: \(error.reason)", code: ExitStatus.unavailable)
+        }
+    }
+
+    /// Waits until what was logged is written, but at most a second: before the process ends, or says something itself.
+    func flush() {
+        queue.flush(within: .seconds(1))
+    }
+}
+
+extension ProcessLog {
+    /// The log that a configuration asks for.
+    static func start(_ configuration: Configuration) throws(CommandFailure) -> ProcessLog {
+        try start(level: configuration.logLevel, format: configuration.logFormat ?? .automatic)
     }
 }

@@ -28,8 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reportingFailures {
-            let resolved = try settings.sources().resolve()
-            try await GatewayRun(configuration: resolved.configuration).run()
+            let configuration = try settings.sources().resolve().configuration
+            try await GatewayRun(configuration: configuration, log: try .start(configuration)).run()
         }
     }
 }
@@ -37,22 +37,20 @@ struct ServeCommand: AsyncParsableCommand {
 /// One run of the gateway in this process, with what a command adds to it.
 struct GatewayRun {
     let configuration: Configuration
+    let log: ProcessLog
     /// Services that start before the gateway and stop after it.
     var before: [any Service] = []
     /// Services that start after the gateway; they may end whenever they like.
     var after: [any Service] = []
 
-    /// Runs until SIGTERM or SIGINT, or until a service fails.
+    /// Runs until SIGTERM or SIGINT, or until a service fails; what was logged is written when it returns.
     ///
     /// - Throws: ``CommandFailure`` when something could not start or ended by itself.
     func run() async throws {
         ProcessLimits.raiseOpenFiles()
-        let logger = LoggingSetup(
-            level: configuration.logLevel,
-            format: configuration.logFormat ?? .automatic
-        ).start()
+        defer { log.flush() }
         do {
-            let gateway = try Gateway(configuration: configuration.gateway, logger: logger)
+            let gateway = try Gateway(configuration: configuration.gateway, logger: log.logger)
             var services = before.map {
                 ServiceGroupConfiguration.ServiceConfiguration(
                     service: $0,
@@ -64,7 +62,7 @@ struct GatewayRun {
             var group = ServiceGroupConfiguration(
                 services: services,
                 gracefulShutdownSignals: [.sigterm, .sigint],
-                logger: lifecycleLogger(logger)
+                logger: lifecycleLogger(log.logger)
             )
             group.maximumGracefulShutdownDuration = .seconds(configuration.gateway.drainTimeoutSeconds + 15)
             try await ServiceGroup(configuration: group).run()

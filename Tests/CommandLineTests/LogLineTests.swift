@@ -100,13 +100,13 @@ struct LogLineTests {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         try #require(descriptor >= 0)
         defer { close(descriptor) }
-        let output = LineOutput()
+        let queue = try LogQueue(descriptor: descriptor, format: .json)
         await withTaskGroup(of: Void.self) { group in
             for task in 0..<8 {
                 group.addTask {
                     await onThread {
                         let logger = Logger(label: "test") { _ in
-                            LineLogHandler(level: .trace, format: .json, output: output, descriptor: descriptor)
+                            LineLogHandler(level: .trace, format: .json, queue: queue)
                         }
                         for (index, text) in Self.hostile.enumerated() {
                             logger.info(
@@ -118,6 +118,7 @@ struct LogLineTests {
                 }
             }
         }
+        #expect(queue.flush(within: .seconds(20)))
         let lines = try Data(contentsOf: URL(fileURLWithPath: path)).split(separator: UInt8(ascii: "\n"))
         #expect(lines.count == 8 * Self.hostile.count)
         for line in lines {
@@ -131,12 +132,12 @@ struct LogLineTests {
         let path = directory.path + "/log"
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         defer { close(descriptor) }
-        var logger = Logger(label: "test") { _ in
-            LineLogHandler(level: .warning, format: .text, output: LineOutput(), descriptor: descriptor)
-        }
+        let queue = try LogQueue(descriptor: descriptor, format: .text)
+        var logger = Logger(label: "test") { _ in LineLogHandler(level: .warning, format: .text, queue: queue) }
         logger[metadataKey: "tenant"] = "acme"
         logger.info("hidden")
         logger.warning("seen")
+        #expect(queue.flush(within: .seconds(20)))
         let text = try String(contentsOfFile: path, encoding: .utf8)
         #expect(text.hasSuffix(" WARNING  seen tenant=acme\n"))
         #expect(text.filter { $0 == "\n" }.count == 1)

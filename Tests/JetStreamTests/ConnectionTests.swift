@@ -210,6 +210,19 @@ import Testing
         }
     }
 
+    @Test func `closing while messages wait to be sent again leaves none without its outcome`() async throws {
+        for _ in 0..<20 {
+            let broker = try ScriptedBroker { _ in .noResponders }
+            let test = try TestClient(broker.url)
+            #expect(await test.connected())
+            let client = test.client
+            async let run = publishAll((0..<500).map { makeMessage(id: "\($0)") }, on: client, timeout: .seconds(10))
+            #expect(await eventually { broker.publications.count >= 100 })
+            await client.close(grace: .zero)
+            #expect(await run.allSatisfy { $0.count == 1 && !$0[0].isStored })
+        }
+    }
+
     @Test func `all servers are tried in turn`() async throws {
         let broker = try ScriptedBroker()
         let test = try TestClient("nats://127.0.0.1:\(try freePort())", "nats://nowhere.invalid:1", broker.url)

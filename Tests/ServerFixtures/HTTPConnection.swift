@@ -12,13 +12,23 @@ package final class HTTPConnection {
 
     /// Connects to the gateway on loopback.
     ///
-    /// - Parameter timeout: The deadline of each single send or receive.
+    /// - Parameters:
+    ///   - timeout: The deadline of each single send or receive.
+    ///   - receiveBuffer: How many bytes the system keeps that were not read yet, about; `nil` for as many as it likes.
     /// - Throws: ``HTTPClientError`` when nothing listens there.
-    package init(port: UInt16, timeout: Duration = .seconds(20)) throws(HTTPClientError) {
+    package init(
+        port: UInt16,
+        timeout: Duration = .seconds(20),
+        receiveBuffer: Int32? = nil
+    ) throws(HTTPClientError) {
         self.port = port
         self.timeout = timeout
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw .socket(call: "socket", errno: errno) }
+        // Before the connect, which tells the peer the window.
+        if var size = receiveBuffer {
+            _ = setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
@@ -94,6 +104,54 @@ package final class HTTPConnection {
         }
     }
 
+    /// Sends many requests at once and takes their answers while it sends.
+    ///
+    /// A client that only sends would wait for ever as soon as the answers fill the system's buffers.
+    ///
+    /// - Parameters:
+    ///   - count: How many answers are due.
+    ///   - take: Gets each answer and its number, from 0, in the order in which they come.
+    /// - Throws: ``HTTPClientError`` when nothing can be sent or read for the length of the timeout, or the
+    ///   connection ends early.
+    package func pipeline(
+        _ bytes: [UInt8],
+        answers count: Int,
+        take: (Int, HTTPResponse) -> Void
+    ) throws(HTTPClientError) {
+        let parser = HTTPResponseParser(answering: "POST")
+        var rest = bytes[...]
+        var taken = 0
+        while true {
+            while let (response, used) = try parser.parse(buffer, ended: false) {
+                buffer.removeFirst(used)
+                take(taken, response)
+                taken += 1
+            }
+            guard taken < count else { return }
+            let sent = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if sent > 0 { rest = rest.dropFirst(sent) }
+            guard sent > 0 || rest.isEmpty || errno == EAGAIN || errno == EINTR else {
+                throw .socket(call: "send", errno: errno)
+            }
+            let deadline = ContinuousClock.now + timeout
+            guard wait(for: Int16(rest.isEmpty ? POLLIN : POLLIN | POLLOUT), until: deadline) else {
+                throw .timeout(waitingFor: "answer \(taken) of \(count)")
+            }
+            if hasUnreadBytes, try !fill(until: deadline) { throw .closed(after: buffer.count) }
+        }
+    }
+
+    /// Reads once, at most 64 KiB, and keeps it for ``receive(answering:)``.
+    ///
+    /// - Returns: false at the end of the stream.
+    package func readSome() throws(HTTPClientError) -> Bool {
+        try fill(until: .now + timeout)
+    }
+
+    private var hasUnreadBytes: Bool {
+        wait(for: Int16(POLLIN), until: .now)
+    }
+
     /// Whether the gateway closes the connection before the deadline, with nothing more to read.
     package func isClosedByPeer() -> Bool {
         let deadline = ContinuousClock.now + timeout
@@ -134,15 +192,15 @@ package final class HTTPConnection {
         }
     }
 
+    /// Looks at least once, also after the deadline.
     private func wait(for events: Int16, until deadline: ContinuousClock.Instant) -> Bool {
         while true {
             let left = ContinuousClock.now.duration(to: deadline).components
-            let milliseconds = left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000
-            guard milliseconds > 0 else { return false }
+            let milliseconds = max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)
             var entry = pollfd(fd: descriptor, events: events, revents: 0)
             let ready = poll(&entry, 1, Int32(clamping: milliseconds))
             if ready > 0 { return true }
-            if ready < 0 && errno != EINTR { return false }
+            if ready < 0 && errno != EINTR || milliseconds == 0 { return false }
         }
     }
 }
