@@ -96,7 +96,12 @@ final class ClientCore: Sendable {
                 entry.batch.complete(entry.index, .stored(sequence: sequence, duplicate: duplicate))
             case .error(let code, let errorCode, let description):
                 let rejection = Rejection(code: code, errorCode: errorCode, description: description)
-                entry.batch.complete(entry.index, .rejected(rejection))
+                // Of a message whose earlier copy was being stored, a refusal says nothing about that copy.
+                let mayBeStored = entry.asked == .duplicateInProcess
+                entry.batch.complete(
+                    entry.index,
+                    mayBeStored ? .unknown(.duplicateInProcess) : .rejected(rejection)
+                )
             case .unreadable: entry.batch.complete(entry.index, .unknown(.badAcknowledgement))
             }
         }
