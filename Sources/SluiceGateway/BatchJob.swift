@@ -73,9 +73,9 @@ final class BatchJob {
             }
         }
         let verb = request.skipsInvalid ? "none of them can be published" : "nothing was published"
-        let all = violations.count
-        if all > Self.violationsMax { violations.removeSubrange(Self.violationsMax...) }
-        let listed = all > Self.violationsMax ? "; the first \(Self.violationsMax) of \(all) violations are listed" : ""
+        let all = violations.count + problems.reduce(0) { $0 + $1.violationsOmitted }
+        if violations.count > Self.violationsMax { violations.removeSubrange(Self.violationsMax...) }
+        let listed = all > violations.count ? "; the first \(violations.count) of \(all) violations are listed" : ""
         return Problem(
             kind: tooLarge ? .tooLarge : .invalidEvent,
             detail: "\(problems.count) of \(entries.count) events in the batch are refused; \(verb)\(listed)",

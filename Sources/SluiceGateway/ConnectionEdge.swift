@@ -23,6 +23,9 @@ final class ConnectionEdge: ChannelDuplexHandler {
     /// Whether the server is shutting down, so that every answer is the connection's last.
     private(set) var isQuiescing = false
 
+    /// When the last answer had left in full, if the connection is at its end.
+    private(set) var flushedAt: NIODeadline?
+
     /// Whether the client takes its answers.
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
@@ -50,7 +53,10 @@ final class ConnectionEdge: ChannelDuplexHandler {
         guard let context else { return }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         let written = context.eventLoop.makePromise(of: Void.self)
-        written.futureResult.whenComplete { _ in bound.value.close(mode: mode, promise: nil) }
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            self.flushedAt = .now()
+            bound.value.close(mode: mode, promise: nil)
+        }
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
 

@@ -10,6 +10,8 @@ struct Problem: Error, Sendable {
     var detail: String
     /// Everything that is wrong with the event or the batch, in the order found.
     var violations: [Violation] = []
+    /// Violations that are not listed, because there are too many.
+    var violationsOmitted = 0
     /// The limit that was exceeded, in bytes or events.
     var limit: Int?
     /// Further header fields of the answer.
@@ -183,11 +185,15 @@ extension Problem {
     /// The problem of an event, or a text, that breaks the rules: everything at once.
     init(_ invalid: InvalidEvent) {
         let malformed = invalid.violations.contains { $0.rule == "JSON-02" }
-        let count = invalid.violations.count
+        let count = invalid.violations.count + invalid.omitted
         self.init(
             kind: malformed ? .malformedJSON : .invalidEvent,
-            detail: count == 1 ? invalid.violations[0].detail : "\(count) rules are broken; violations lists them",
-            violations: invalid.violations
+            detail: count == 1
+                ? invalid.violations[0].detail
+                : "\(count) rules are broken; violations lists them"
+                    + (invalid.omitted > 0 ? ", the first \(invalid.violations.count) of them" : ""),
+            violations: invalid.violations,
+            violationsOmitted: invalid.omitted
         )
     }
 }

@@ -75,6 +75,7 @@ extension PublishHandler {
         }
         isAnswering = true
         lastActivity = .now()
+        lastAnswerBytes = answer.body.count
         let closes = answer.closes || !keepAlive || edge.isQuiescing
         // Before the write: from within it the next request may come.
         if closes { state = .closing }
@@ -146,7 +147,7 @@ extension PublishHandler {
     /// Closes the connection if nothing was heard, or nothing taken, for too long.
     func sweep(now: NIODeadline) {
         let quiet = now - lastActivity
-        if !edge.isWritable && quiet > settings.writeTimeout { return close() }
+        if !edge.isWritable && quiet > settings.writeAllowance(lastAnswerBytes) { return close() }
         switch state {
         case .idle where quiet > settings.idleTimeout: close()
         case .collecting(let request) where quiet > bodyAllowance:
@@ -154,7 +155,12 @@ extension PublishHandler {
             refuse(Problem(kind: .requestTimeout, detail: "the body did not arrive within \(seconds) s"), request.head)
         case .passing(false, _) where quiet > settings.requestTimeout: close()
         case .discarding where quiet > settings.requestTimeout: close()
-        case .closing where edge.isWritable && quiet > settings.lingerTimeout: close()
+        case .closing:
+            if let flushedAt = edge.flushedAt {
+                if now - flushedAt > settings.lingerTimeout { close() }
+            } else if quiet > settings.writeAllowance(lastAnswerBytes) {
+                close()
+            }
         default: break
         }
     }

@@ -40,6 +40,8 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var keepAlive = true
     var lastActivity = NIODeadline.now()
     var context: ChannelHandlerContext?
+    /// The size of the answer that was written last, in bytes.
+    var lastAnswerBytes = 0
     /// An answer is being written, and the pipelining handler may deliver the next request from within.
     var isAnswering = false
     /// The answer to a request that was delivered and refused from within another's answer.
@@ -171,11 +173,18 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The answer of another route passes by.
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data), case .passing(let requestIsComplete, _) = state {
+        guard case .passing(let requestIsComplete, _) = state else { return context.write(data, promise: promise) }
+        switch unwrapOutboundIn(data) {
+        case .head(var head) where !keepAlive && head.status.code >= 200:
+            head.headers.replaceOrAdd(name: "connection", value: "close")
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .end:
             lastActivity = .now()
             passed(requestIsComplete: requestIsComplete, answerIsComplete: true)
+            context.write(data, promise: promise)
+            if case .closing = state { edge.closeAfterWrites(.output) }
+        case .head, .body: context.write(data, promise: promise)
         }
-        context.write(data, promise: promise)
     }
 
     private func passed(requestIsComplete: Bool, answerIsComplete: Bool) {

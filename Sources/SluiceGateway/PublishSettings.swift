@@ -19,6 +19,12 @@ struct PublishSettings: Sendable {
     let requestTimeout = TimeAmount.seconds(30)
     /// The slowest a large body may come, in bytes a second.
     static let bodyBytesPerSecondMin = 16 * 1024
+
+    /// How long a client may take for an answer of so many bytes.
+    func writeAllowance(_ bytes: Int) -> TimeAmount {
+        writeTimeout + .seconds(Int64(bytes / Self.bodyBytesPerSecondMin))
+    }
+
     /// How long a client may leave its answers untaken.
     let writeTimeout = TimeAmount.seconds(30)
     /// Most bytes of bodies that are arriving, for one event loop.
