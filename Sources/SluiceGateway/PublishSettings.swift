@@ -11,20 +11,12 @@ struct PublishSettings: Sendable {
 
     /// Most bytes of a request body.
     let bodyBytesMax: Int
-    /// Most events of a batch.
-    let batchEventsMax: Int
     /// How long a connection may be idle.
     let idleTimeout: TimeAmount
     /// How long a request may take to arrive, with ``bodyBytesPerSecondMin`` on top for its body.
     let requestTimeout = TimeAmount.seconds(30)
     /// The slowest a large body may come, in bytes a second.
     static let bodyBytesPerSecondMin = 16 * 1024
-
-    /// How long a client may take for an answer of so many bytes.
-    func writeAllowance(_ bytes: Int) -> TimeAmount {
-        writeTimeout + .seconds(Int64(bytes / Self.bodyBytesPerSecondMin))
-    }
-
     /// How long a client may leave its answers untaken.
     let writeTimeout = TimeAmount.seconds(30)
     /// Most bytes of bodies that are arriving, for one event loop.
@@ -36,7 +28,6 @@ struct PublishSettings: Sendable {
 
     init(_ configuration: GatewayConfiguration) {
         bodyBytesMax = configuration.maxBodyBytes
-        batchEventsMax = configuration.maxBatchEvents
         idleTimeout = .milliseconds(Int64(configuration.idleTimeoutSeconds * 1000))
     }
 
@@ -58,6 +49,11 @@ struct PublishSettings: Sendable {
             kind: .expectationFailed,
             detail: "the only expectation known here is 100-continue, not \(expectation.quotedForDetail)"
         )
+    }
+
+    /// How long a client may take for an answer of so many bytes.
+    func writeAllowance(_ bytes: Int) -> TimeAmount {
+        writeTimeout + .seconds(Int64(bytes / Self.bodyBytesPerSecondMin))
     }
 
     /// How large a body may be: only a batch may be larger than the largest event.
