@@ -43,6 +43,24 @@ public struct Gateway: Service {
         }
         loops.startSweeping()
         let application = makeApplication(group, loops)
+        do {
+            try await serve(application, loops, drainTime)
+        } catch {
+            await bus.close(within: .zero)
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        await bus.close(within: .seconds(configuration.drainTimeoutSeconds))
+        try await group.shutdownGracefully()
+    }
+
+    /// Runs the listener and the bus until the listener ends: drained, or with an error such as a port that is taken.
+    private func serve(
+        _ application: Application<Routes>,
+        _ loops: PublishLoops,
+        _ drainTime: TimeAmount
+    ) async throws {
+        let bus = bus
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 await bus.run()
@@ -57,12 +75,9 @@ public struct Gateway: Service {
                 }
                 return true
             }
-            // The listener's end is ours: drained, or with an error such as a port that is taken.
             while let isListener = try await tasks.next(), !isListener {}
             tasks.cancelAll()
         }
-        await bus.close(within: .seconds(configuration.drainTimeoutSeconds))
-        try await group.shutdownGracefully()
     }
 
     private func makeApplication(_ group: any EventLoopGroup, _ loops: PublishLoops) -> Application<Routes> {
