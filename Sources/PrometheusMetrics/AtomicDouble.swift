@@ -1,0 +1,40 @@
+import Synchronization
+
+/// A double that many threads change without a lock.
+struct AtomicDouble: ~Copyable, Sendable {
+    private let bits = Atomic<UInt64>(0)
+
+    var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
+
+    func store(_ value: Double) {
+        bits.store(value.bitPattern, ordering: .relaxed)
+    }
+
+    func add(_ amount: Double) {
+        var seen = bits.load(ordering: .relaxed)
+        while true {
+            let sum = Double(bitPattern: seen) + amount
+            let (exchanged, original) = bits.weakCompareExchange(
+                expected: seen,
+                desired: sum.bitPattern,
+                ordering: .relaxed
+            )
+            if exchanged { return }
+            seen = original
+        }
+    }
+
+    /// Stores the value unless a higher one is there already.
+    func raise(to value: Double) {
+        var seen = bits.load(ordering: .relaxed)
+        while Double(bitPattern: seen) < value {
+            let (exchanged, original) = bits.weakCompareExchange(
+                expected: seen,
+                desired: value.bitPattern,
+                ordering: .relaxed
+            )
+            if exchanged { return }
+            seen = original
+        }
+    }
+}
