@@ -14,7 +14,7 @@ public final class EventBus: Sendable {
     package let logger: Logger
     private let state: Locked<BusStatus>
     /// Names this replica's canary subject.
-    let replica: String
+    package let replica: String
 
     /// Makes a bus; nothing is connected before ``run()``.
     public init(configuration: EventBusConfiguration, logger: Logger) {

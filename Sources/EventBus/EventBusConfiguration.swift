@@ -47,9 +47,11 @@ public struct StreamPlan: Sendable {
     public var advisories: StreamConfiguration
     /// The stream that a replica publishes to in order to know that publishing works.
     public var canary: StreamConfiguration
+    /// The stream that remembers what was acknowledged, so that a loss is found; `nil` does without.
+    public var audit: StreamConfiguration?
 
     /// All of them, in the order in which they are created.
-    public var all: [StreamConfiguration] { [events, deadLetters, advisories, canary] }
+    public var all: [StreamConfiguration] { [events, deadLetters, advisories, canary] + (audit.map { [$0] } ?? []) }
 
     /// The settings of the event stream that a deployment may choose.
     public struct Limits: Sendable {
@@ -71,9 +73,15 @@ public struct StreamPlan: Sendable {
         /// How long a dead letter is kept, in seconds; 0 for ever.
         public var deadLetterAgeMaxSeconds: Int64 = 0
 
+        /// Whether what was acknowledged is remembered in a stream of its own.
+        public var audits = true
+
         /// The defaults.
         public init() {}
     }
+
+    /// The name of the audit stream.
+    package static let auditName = StreamName.literal("SLUICE_AUDIT")
 
     /// The plan for the given names and limits.
     public init(events name: StreamName, deadLetters: StreamName, prefix: SubjectPrefix, limits: Limits) {
@@ -115,10 +123,28 @@ public struct StreamPlan: Sendable {
         canary.replicas = limits.replicas
         canary.maxAge = .seconds(3600)
         self.canary = canary
+
+        guard limits.audits else { return }
+        var audit = StreamConfiguration(name: Self.auditName, subjects: ["audit.>"])
+        audit.replicas = limits.replicas
+        audit.maxAge = events.maxAge
+        audit.discard = .old
+        audit.duplicateWindow = events.duplicateWindow
+        self.audit = audit
     }
 
     /// JetStream refuses a window longer than the age limit.
     private static func window(_ seconds: Int64, ageMaxSeconds: Int64) -> Int64 {
         ageMaxSeconds > 0 ? min(seconds, ageMaxSeconds) : seconds
+    }
+}
+
+extension StreamPlan {
+    /// What the plan promises about events, as audit records repeat it.
+    package var auditPromise: AuditRecord.Promise {
+        AuditRecord.Promise(
+            ageMaxSeconds: UInt64(max(0, events.maxAge.components.seconds)),
+            discardsOldest: events.discard == .old
+        )
     }
 }

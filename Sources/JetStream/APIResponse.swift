@@ -3,6 +3,8 @@ enum APIResponse {
     static func streamInfo(_ bytes: [UInt8], _ name: StreamName) throws(JetStreamError) -> StreamInfo {
         var configuration = StreamConfiguration(name: name, subjects: [])
         var state = StreamState()
+        var created = ""
+        var serverTime = ""
         var seen = false
         try read(bytes) { reader, member in
             switch member {
@@ -10,11 +12,13 @@ enum APIResponse {
                 seen = true
                 return configuration.readMembers(&reader)
             case "state": return state.readMembers(&reader)
+            case "created": return reader.read(into: &created)
+            case "ts": return reader.read(into: &serverTime)
             default: return reader.skipValue()
             }
         }
         guard seen else { throw .badResponse("no stream configuration in it") }
-        return StreamInfo(configuration: configuration, state: state)
+        return StreamInfo(configuration: configuration, state: state, created: created, serverTime: serverTime)
     }
 
     static func accountInfo(_ bytes: [UInt8]) throws(JetStreamError) -> AccountInfo {
@@ -120,6 +124,7 @@ extension StreamState {
             case "bytes": reader.read(into: &bytes)
             case "first_seq": reader.read(into: &firstSequence)
             case "last_seq": reader.read(into: &lastSequence)
+            case "last_ts": reader.read(into: &lastTime)
             default: reader.skipValue()
             }
         }

@@ -49,11 +49,24 @@ extension JetStreamClient {
         sequence: UInt64,
         timeout: Duration = .seconds(5)
     ) async throws(JetStreamError) -> StoredMessage? {
-        let answer = try await request(
-            .message(in: stream),
-            payload: Array("{\"seq\":\(sequence)}".utf8),
-            timeout: timeout
-        )
+        try await message(in: stream, "{\"seq\":\(sequence)}", timeout)
+    }
+
+    /// Reads the first message at or after a sequence, or nil if the stream has none there.
+    public func nextMessage(
+        in stream: StreamName,
+        from sequence: UInt64,
+        timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> StoredMessage? {
+        try await message(in: stream, "{\"seq\":\(sequence),\"next_by_subj\":\">\"}", timeout)
+    }
+
+    private func message(
+        in stream: StreamName,
+        _ request: String,
+        _ timeout: Duration
+    ) async throws(JetStreamError) -> StoredMessage? {
+        let answer = try await self.request(.message(in: stream), payload: Array(request.utf8), timeout: timeout)
         do {
             return try APIResponse.message(answer)
         } catch {

@@ -118,6 +118,8 @@ public struct StreamState: Sendable, Equatable {
     public internal(set) var firstSequence: UInt64 = 0
     /// Sequence of the newest message.
     public internal(set) var lastSequence: UInt64 = 0
+    /// When the newest message was stored, RFC 3339 as the server wrote it; the year 1 in a stream without messages yet.
+    public internal(set) var lastTime = ""
 }
 
 /// A stream's settings and fill.
@@ -126,6 +128,10 @@ public struct StreamInfo: Sendable, Equatable {
     public let configuration: StreamConfiguration
     /// The fill when the server answered.
     public let state: StreamState
+    /// When the stream was created, RFC 3339 as the server wrote it.
+    public let created: String
+    /// The server's clock when it answered; empty before nats-server 2.10.
+    public let serverTime: String
 }
 
 /// What the account uses of JetStream, and may use.
