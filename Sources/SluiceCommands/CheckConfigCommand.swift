@@ -53,7 +53,7 @@ struct CheckConfigCommand: AsyncParsableCommand {
         var object = JSONWriter()
         for effective in resolved.settings {
             var entry = JSONWriter()
-            entry.add("value", SafeText.maskingCredentials(effective.text))
+            entry.add("value", effective.masked)
             entry.add("origin", effective.origin.label)
             entry.add("used", json: effective.setting.use == .active ? "true" : "false")
             object.add(effective.setting.name, json: entry.text)

@@ -55,7 +55,12 @@ package struct EffectiveSetting: Sendable {
     package let origin: SettingOrigin
 
     /// The text without secrets and safe to show.
-    package var shown: String { SafeText.escaped(SafeText.maskingCredentials(text)) }
+    package var shown: String { SafeText.escaped(masked) }
+
+    /// The text without secrets.
+    package var masked: String {
+        setting.isSecret && !text.isEmpty ? "***" : SafeText.maskingCredentials(text)
+    }
 }
 
 /// All that is wrong with a configuration, one sentence each.

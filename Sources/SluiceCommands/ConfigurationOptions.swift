@@ -35,6 +35,17 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(setting: "LOG_LEVEL") var logLevel: String?
     @Option(setting: "LOG_FORMAT") var logFormat: String?
     @Option(setting: "REDIS_URL") var redisURL: String?
+    @Flag(setting: "METRICS") var metrics: Bool?
+    @Flag(setting: "AUDIT") var audit: Bool?
+    @Option(setting: "OTEL_EXPORTER_OTLP_ENDPOINT") var otlpEndpoint: String?
+    @Option(setting: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") var otlpTracesEndpoint: String?
+    @Option(setting: "OTEL_EXPORTER_OTLP_HEADERS") var otlpHeaders: String?
+    @Option(setting: "OTEL_EXPORTER_OTLP_PROTOCOL") var otlpProtocol: String?
+    @Option(setting: "OTEL_EXPORTER_OTLP_TIMEOUT") var otlpTimeout: String?
+    @Option(setting: "OTEL_SERVICE_NAME") var otelServiceName: String?
+    @Option(setting: "OTEL_RESOURCE_ATTRIBUTES") var otelResourceAttributes: String?
+    @Option(setting: "OTEL_TRACES_SAMPLER") var otelTracesSampler: String?
+    @Option(setting: "OTEL_TRACES_SAMPLER_ARG") var otelTracesSamplerArgument: String?
     @Option(setting: "DEAD_LETTER_MAX_BYTES") var deadLetterMaxBytes: String?
     @Option(setting: "DEAD_LETTER_MAX_AGE") var deadLetterMaxAge: String?
     @Option(setting: "MAX_DELIVER_ATTEMPTS") var maxDeliverAttempts: String?
@@ -54,6 +65,17 @@ struct ConfigurationOptions: ParsableArguments {
             ("MAX_EVENT_BYTES", maxEventBytes), ("MAX_BODY_BYTES", maxBodyBytes),
             ("MAX_BATCH_EVENTS", maxBatchEvents), ("PUBLISH_TIMEOUT", publishTimeout), ("MAX_IN_FLIGHT", maxInFlight),
             ("LOG_LEVEL", logLevel), ("LOG_FORMAT", logFormat), ("REDIS_URL", redisURL),
+            ("METRICS", metrics.map(String.init)),
+            ("AUDIT", audit.map(String.init)),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", otlpEndpoint),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", otlpTracesEndpoint),
+            ("OTEL_EXPORTER_OTLP_HEADERS", otlpHeaders),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", otlpProtocol),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", otlpTimeout),
+            ("OTEL_SERVICE_NAME", otelServiceName),
+            ("OTEL_RESOURCE_ATTRIBUTES", otelResourceAttributes),
+            ("OTEL_TRACES_SAMPLER", otelTracesSampler),
+            ("OTEL_TRACES_SAMPLER_ARG", otelTracesSamplerArgument),
             ("DEAD_LETTER_MAX_BYTES", deadLetterMaxBytes), ("DEAD_LETTER_MAX_AGE", deadLetterMaxAge),
             ("MAX_DELIVER_ATTEMPTS", maxDeliverAttempts), ("SINK_ALLOW_NETWORKS", sinkAllowNetworks),
             ("SINK_ALLOW_HTTP", sinkAllowHTTP.map(String.init)), ("SINK_HANDSHAKE", sinkHandshake),

@@ -28,6 +28,8 @@ package struct Setting: Sendable {
     /// What it is, in one line.
     package let help: String
     package let use: Use
+    /// Whether the value must never be shown.
+    package let isSecret: Bool
     /// Checks a text, which is never empty, and puts the value where it belongs.
     package let apply: @Sendable (_ text: String, _ target: inout Configuration) throws(SettingFault) -> Void
 
@@ -37,6 +39,7 @@ package struct Setting: Sendable {
         default fallback: String,
         _ help: String,
         use: Use = .active,
+        isSecret: Bool = false,
         apply: @escaping @Sendable (_ text: String, _ target: inout Configuration) throws(SettingFault) -> Void
     ) {
         self.name = name
@@ -44,6 +47,7 @@ package struct Setting: Sendable {
         self.fallback = fallback
         self.help = help
         self.use = use
+        self.isSecret = isSecret
         self.apply = apply
     }
 

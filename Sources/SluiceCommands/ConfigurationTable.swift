@@ -3,12 +3,16 @@ import SluiceGateway
 
 extension Setting {
     /// Every setting there is: the one table behind flags, environment, file, help and `check-config`.
-    package static let all: [Setting] = connection + listener + streams + limits + logging + reserved
+    package static let all: [Setting] = connection + listener + streams + limits + observability + tracing + reserved
 
     private static let connection: [Setting] = [
         Setting("NATS_URL", "url,…", default: "nats://localhost:4222", "NATS servers, one URL or several") {
             text,
             target throws(SettingFault) in target.gateway.natsServers = try SettingText.natsServers(text)
+        },
+        Setting("REDIS_URL", "url|off", default: "redis://localhost:6379", "where the counters live; off: nowhere") {
+            text,
+            target throws(SettingFault) in target.gateway.redisURL = try SettingText.redisURL(text)
         },
         Setting("NATS_CLUSTER_ID", "name", default: "", "a name shown in the NATS connection's name and in /health") {
             text,
@@ -140,7 +144,7 @@ extension Setting {
         },
     ]
 
-    private static let logging: [Setting] = [
+    private static let observability: [Setting] = [
         Setting("LOG_LEVEL", "level", default: "info", "trace, debug, info, notice, warning, error or critical") {
             text,
             target throws(SettingFault) in target.logLevel = try SettingText.logLevel(text)
@@ -152,15 +156,93 @@ extension Setting {
                 try SettingText.choice(text)
             }
         },
+        Setting("METRICS", "true|false", default: "true", "count for /metrics; false: the page does not exist") {
+            text,
+            target throws(SettingFault) in target.gateway.metrics = try SettingText.boolean(text)
+        },
+        Setting("AUDIT", "true|false", default: "true", "record what was acknowledged, for sluice verify") {
+            text,
+            target throws(SettingFault) in target.gateway.audit = try SettingText.boolean(text)
+        },
     ]
+
+    /// OpenTelemetry's own names and meanings; their values are checked together, when all of them are known.
+    private static let tracing: [Setting] = [
+        Setting(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "url",
+            default: "",
+            "the trace collector (OTLP over HTTP); none: nothing is traced",
+            apply: openTelemetry("OTEL_EXPORTER_OTLP_ENDPOINT")
+        ),
+        Setting(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "url",
+            default: "",
+            "the same, with the path for traces",
+            apply: openTelemetry("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        ),
+        Setting(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "name=value,…",
+            default: "",
+            "header fields for the collector",
+            isSecret: true,
+            apply: openTelemetry("OTEL_EXPORTER_OTLP_HEADERS")
+        ),
+        Setting(
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "name",
+            default: "",
+            "http/protobuf is the only one",
+            apply: openTelemetry("OTEL_EXPORTER_OTLP_PROTOCOL")
+        ),
+        Setting(
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+            "milliseconds",
+            default: "",
+            "how long an export may take",
+            apply: openTelemetry("OTEL_EXPORTER_OTLP_TIMEOUT")
+        ),
+        Setting(
+            "OTEL_SERVICE_NAME",
+            "name",
+            default: "",
+            "the service's name in traces (sluice)",
+            apply: openTelemetry("OTEL_SERVICE_NAME")
+        ),
+        Setting(
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "name=value,…",
+            default: "",
+            "what is told of this process in traces",
+            apply: openTelemetry("OTEL_RESOURCE_ATTRIBUTES")
+        ),
+        Setting(
+            "OTEL_TRACES_SAMPLER",
+            "name",
+            default: "",
+            "which traces are recorded (parentbased_always_on)",
+            apply: openTelemetry("OTEL_TRACES_SAMPLER")
+        ),
+        Setting(
+            "OTEL_TRACES_SAMPLER_ARG",
+            "ratio",
+            default: "",
+            "the share of a ratio sampler",
+            apply: openTelemetry("OTEL_TRACES_SAMPLER_ARG")
+        ),
+    ]
+
+    private static func openTelemetry(
+        _ name: String
+    ) -> @Sendable (String, inout Configuration) throws(SettingFault) -> Void {
+        { text, target throws(SettingFault) in target.gateway.tracing[name] = text }
+    }
 
     /// Names that are fixed already, of features that are still to come: a deployment can set them today, and a value
     /// that would be refused later is refused now.
     private static let reserved: [Setting] = [
-        Setting("REDIS_URL", "url|off", default: "redis://localhost:6379", "where counters live", use: .reserved) {
-            text,
-            _ throws(SettingFault) in try SettingText.checkRedisURL(text)
-        },
         Setting("MAX_DELIVER_ATTEMPTS", "count", default: "5", "delivery attempts of a subscription", use: .reserved) {
             text,
             _ throws(SettingFault) in _ = try SettingText.count(text, 1...1000)

@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import RedisStore
 import SluiceGateway
 
 /// Readers of single values: text in, value or the reason against it out.
@@ -174,10 +175,15 @@ extension SettingText {
         return servers
     }
 
-    static func checkRedisURL(_ text: String) throws(SettingFault) {
-        guard text == "off" || ServerAddress(url: text, schemes: ["redis"], defaultPort: 6379) != nil else {
-            throw SettingFault("is neither a Redis URL (like redis://localhost:6379) nor off")
+    /// A Redis URL, or `nil` for `off`.
+    static func redisURL(_ text: String) throws(SettingFault) -> String? {
+        guard text != "off" else { return nil }
+        do throws(RedisURLError) {
+            _ = try RedisConfiguration(url: text)
+        } catch {
+            throw SettingFault("is neither off nor a Redis URL (like redis://localhost:6379): \(error)")
         }
+        return text
     }
 
     static func checkNetworks(_ text: String) throws(SettingFault) {

@@ -6,11 +6,11 @@ import SluiceGateway
 struct DevCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
-        abstract: "Run the gateway together with a nats-server of its own.",
+        abstract: "Run the gateway together with a nats-server and a redis-server of its own.",
         discussion: """
-            Starts nats-server with JetStream as a child on 127.0.0.1, waits until it answers, and runs the gateway in \
-            this process. Ctrl-C stops both; the child never outlives this process. Events are kept in the data \
-            directory.
+            Starts nats-server with JetStream and redis-server as children on 127.0.0.1, waits until they answer, and \
+            runs the gateway in this process. Ctrl-C stops all; the children never outlive this process. Events and \
+            counters are kept in the data directory. --redis-url off does without Redis.
 
             Examples:
               sluice dev
@@ -27,6 +27,12 @@ struct DevCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The nats-server program, a path or a name in PATH.", valueName: "program"))
     var natsServer = "nats-server"
 
+    @Option(help: ArgumentHelp("The port of redis-server; 0 takes a free one.", valueName: "port"))
+    var redisPort = 0
+
+    @Option(help: ArgumentHelp("The redis-server program, a path or a name in PATH.", valueName: "program"))
+    var redisServer = "redis-server"
+
     @OptionGroup(title: "Settings") var settings: ConfigurationOptions
 
     /// What differs from `serve`: nothing is reachable from outside, and sinks on this machine are welcome.
@@ -39,6 +45,9 @@ struct DevCommand: AsyncParsableCommand {
         guard (0...65535).contains(natsPort) else {
             throw ValidationError("--nats-port: '\(natsPort)' is not a port (0 to 65535)")
         }
+        guard (0...65535).contains(redisPort) else {
+            throw ValidationError("--redis-port: '\(redisPort)' is not a port (0 to 65535)")
+        }
         guard settings.natsURL == nil else {
             throw ValidationError("--nats-url is for 'sluice serve'; 'sluice dev' starts a nats-server of its own")
         }
@@ -46,9 +55,7 @@ struct DevCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reportingFailures {
-            var sources = settings.sources(defaults: Self.defaults)
-            sources.environment["NATS_URL"] = nil
-            var configuration = try sources.resolve().configuration
+            var configuration = try sources().resolve().configuration
             if configuration.gateway.port == 0 {
                 configuration.gateway.port = try LocalPort.free()
             } else {
@@ -58,31 +65,86 @@ struct DevCommand: AsyncParsableCommand {
                     flag: "--api-port"
                 )
             }
-            let directory = FileContent.absolute(data)
-            let server = try await DevServer.start(binary: natsServer, port: natsPort, directory: directory)
-            configuration.gateway.natsServers = [server.url]
+            let servers = try await startServers()
+            configuration.gateway.natsServers = [servers.nats.url]
+            if settings.redisURL == nil { configuration.gateway.redisURL = servers.redis?.url }
             do {
                 let log = try ProcessLog.start(configuration)
-                let banner = DevBanner(server: server, directory: directory, configuration: configuration, log: log)
+                let banner = DevBanner(servers: servers, configuration: configuration, log: log)
                 try await GatewayRun(
                     configuration: configuration,
                     log: log,
-                    before: [DevServerService(server: server)],
+                    before: servers.services,
                     after: [banner]
                 ).run()
             } catch {
-                await server.stop()
+                await servers.stop()
                 throw error
             }
-            await server.stop()
+            await servers.stop()
         }
+    }
+
+    /// The settings: where the servers are is not asked of an environment that was made for another gateway.
+    private func sources() -> ConfigurationSources {
+        var sources = settings.sources(defaults: Self.defaults)
+        sources.environment["NATS_URL"] = nil
+        sources.environment["REDIS_URL"] = nil
+        return sources
+    }
+
+    private func startServers() async throws -> DevServers {
+        let directory = FileContent.absolute(data)
+        let lock = try DataLock(directory: directory)
+        defer { lock.release() }
+        let nats = try await DevServer.start(
+            binary: natsServer,
+            port: natsPort,
+            directory: directory,
+            lock: lock.descriptor
+        )
+        guard settings.redisURL == nil else { return DevServers(directory: directory, nats: nats, redis: nil) }
+        do {
+            let redis = try await DevRedis.start(
+                program: try DevProgram.locate(redisServer, package: "redis-server", flag: "--redis-server"),
+                port: redisPort,
+                directory: directory,
+                lock: lock.descriptor
+            )
+            return DevServers(directory: directory, nats: nats, redis: redis)
+        } catch {
+            await nats.stop()
+            throw error
+        }
+    }
+}
+
+/// The servers that `sluice dev` started.
+struct DevServers: Sendable {
+    let directory: String
+    let nats: DevServer
+    /// `nil` if `--redis-url` named another one, or none.
+    let redis: DevRedis?
+
+    /// What runs them beside the gateway.
+    var services: [any Service] {
+        var services = [DevChildService(name: "nats-server", child: nats.child, logPath: nats.logPath)]
+        if let redis {
+            services.append(DevChildService(name: "redis-server", child: redis.child, logPath: redis.logPath))
+        }
+        return services
+    }
+
+    /// Stops them and waits until they are gone.
+    func stop() async {
+        await nats.stop()
+        await redis?.stop()
     }
 }
 
 /// Waits until the gateway is ready and says how to use it.
 struct DevBanner: Service, CustomStringConvertible {
-    let server: DevServer
-    let directory: String
+    let servers: DevServers
     let configuration: Configuration
     let log: ProcessLog
 
@@ -118,15 +180,23 @@ struct DevBanner: Service, CustomStringConvertible {
         return false
     }
 
+    private var redisText: String {
+        guard let redis = servers.redis else {
+            return configuration.gateway.redisURL.map { SafeText.escaped(SafeText.maskingCredentials($0)) } ?? "off"
+        }
+        return "\(redis.url)  (redis-server \(SafeText.escaped(redis.version)), pid \(redis.child.pid))"
+    }
+
     func text(isReady: Bool) -> String {
         """
 
         Sluice \(ToolVersion.text) \(isReady ? "is ready" : "is running, but not ready yet: see \(url)/health").
 
           HTTP   \(url)
-          NATS   \(server.url)  (nats-server \(SafeText.escaped(server.version)), pid \(server.child.pid))
-          data   \(SafeText.escaped(directory))
-          log    \(SafeText.escaped(server.logPath))
+          NATS   \(servers.nats.url)  (nats-server \(SafeText.escaped(servers.nats.version)), pid \(servers.nats.child.pid))
+          Redis  \(redisText)
+          data   \(SafeText.escaped(servers.directory))
+          log    \(SafeText.escaped(servers.nats.logPath))
 
         Publish an event:
 

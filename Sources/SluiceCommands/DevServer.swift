@@ -1,5 +1,4 @@
 import Glibc
-import ServiceLifecycle
 
 /// The nats-server of `sluice dev`: a child of this process, on loopback, with JetStream in a directory.
 struct DevServer: Sendable {
@@ -16,19 +15,10 @@ struct DevServer: Sendable {
     /// - Parameters:
     ///   - binary: The program's path, or its name, looked up in `PATH`.
     ///   - port: Where it listens; 0 takes a free port.
-    ///   - directory: Holds the stream store, the log and the lock; made when missing. Absolute.
-    static func start(binary: String, port: Int, directory: String) async throws -> DevServer {
-        let program = try locate(binary)
-        do {
-            try FileContent.makeDirectories(directory)
-        } catch {
-            throw CommandFailure(
-                "the data directory \(SafeText.escaped(directory)) cannot be used: \(error.reason)",
-                code: ExitStatus.unusable
-            )
-        }
-        let lock = try DataLock(directory: directory)
-        defer { lock.release() }
+    ///   - directory: Holds the stream store and the log. Absolute, and there.
+    ///   - lock: A descriptor that the child keeps open for as long as it lives.
+    static func start(binary: String, port: Int, directory: String, lock: Int32) async throws -> DevServer {
+        let program = try DevProgram.locate(binary, package: "nats-server", flag: "--nats-server")
         let port = port == 0 ? try LocalPort.free() : port
         try LocalPort.checkFree(port, host: "127.0.0.1", flag: "--nats-port")
         let logPath = directory + "/nats-server.log"
@@ -38,7 +28,7 @@ struct DevServer: Sendable {
             "--store_dir", directory,
         ]
         do {
-            let child = try DevChild(command: command, log: logPath, lock: lock.descriptor)
+            let child = try DevChild(command: command, log: logPath, lock: lock)
             let version = try await waitUntilItAnswers(child, port: port, name: name, logPath: logPath)
             return DevServer(child: child, port: port, version: version, logPath: logPath)
         } catch let error as FileError {
@@ -77,53 +67,6 @@ struct DevServer: Sendable {
         child.stop()
         throw FileError("it does not answer on port \(port): \(reason); see \(SafeText.escaped(logPath))")
     }
-
-    private static func locate(_ binary: String) throws(CommandFailure) -> String {
-        let candidates =
-            binary.contains("/")
-            ? [binary]
-            : (ProcessEnvironment.value("PATH") ?? "/usr/bin:/bin").split(separator: ":").map { "\($0)/\(binary)" }
-                + ["/usr/sbin/\(binary)", "/usr/local/bin/\(binary)"]
-        guard let program = candidates.first(where: { access($0, X_OK) == 0 }) else {
-            throw CommandFailure(
-                "\(SafeText.quoted(binary)) is not an executable that can be found; install it "
-                    + "(apt-get install nats-server) or name it with --nats-server",
-                code: ExitStatus.unavailable
-            )
-        }
-        return program
-    }
-}
-
-/// Runs the server beside the gateway: stops it last, and ends the run when the server ends by itself.
-struct DevServerService: Service, CustomStringConvertible {
-    let server: DevServer
-
-    var description: String { "nats-server" }
-
-    func run() async throws {
-        let endedByItself = await withTaskGroup(of: Int32?.self) { group in
-            group.addTask {
-                let status = await server.child.exitStatus()
-                return server.child.wasStopped ? nil : status
-            }
-            group.addTask {
-                try? await gracefulShutdown()
-                server.child.stop()
-                return nil
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            await group.waitForAll()
-            return first
-        }
-        if let status = endedByItself {
-            throw CommandFailure(
-                "nats-server (pid \(server.child.pid)) ended with status \(status); see \(SafeText.escaped(server.logPath))",
-                code: ExitStatus.unavailable
-            )
-        }
-    }
 }
 
 /// The lock of a data directory: one server at a time may write to it.
@@ -133,7 +76,16 @@ struct DataLock {
     /// A child that inherits it holds the lock too, until both have closed it.
     let descriptor: Int32
 
+    /// Makes the directory when it is missing, and locks it.
     init(directory: String) throws(CommandFailure) {
+        do throws(FileError) {
+            try FileContent.makeDirectories(directory)
+        } catch {
+            throw CommandFailure(
+                "the data directory \(SafeText.escaped(directory)) cannot be used: \(error.reason)",
+                code: ExitStatus.unusable
+            )
+        }
         let path = directory + "/sluice-dev.lock"
         let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard opened >= 0 else {

@@ -22,34 +22,50 @@ public struct GatewayConfigurationError: Error, CustomStringConvertible {
 public struct Gateway: Service {
     private let configuration: GatewayConfiguration
     private let bus: EventBus
+    private let observation: Observation
     private let logger: Logger
 
     /// Makes a gateway; nothing is bound or connected before ``run()``.
     ///
+    /// - Parameter logLinesDropped: how many log lines were dropped so far, for `/metrics`; called on any thread.
     /// - Throws: ``GatewayConfigurationError`` with everything that is wrong.
-    public init(configuration: GatewayConfiguration, logger: Logger) throws {
+    public init(
+        configuration: GatewayConfiguration,
+        logger: Logger,
+        logLinesDropped: @escaping @Sendable () -> UInt64 = { 0 }
+    ) throws {
         self.configuration = configuration
         self.logger = logger
-        self.bus = EventBus(configuration: try configuration.busConfiguration(), logger: logger)
+        bus = EventBus(configuration: try configuration.busConfiguration(), logger: logger)
+        observation = try Observation(configuration, bus: bus, logger: logger, logLinesDropped: logLinesDropped)
     }
 
     /// Binds the listener, connects to NATS and serves until the service is asked to shut down.
     public func run() async throws {
         let bus = bus
+        let observation = observation
         let drainTime = TimeAmount.milliseconds(Int64(configuration.drainTimeoutSeconds * 1000))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.effectiveHTTPThreads)
         let loops = PublishLoops(group) {
-            PublishLoop(eventLoop: $0, bus: bus, batchEventsMax: configuration.maxBatchEvents)
+            PublishLoop(
+                eventLoop: $0,
+                bus: bus,
+                batchEventsMax: configuration.maxBatchEvents,
+                observation: observation
+            )
         }
-        loops.startSweeping()
+        loops.startTimers()
         let application = makeApplication(group, loops)
         do {
             try await serve(application, loops, drainTime)
         } catch {
+            await observation.finish()
             await bus.close(within: .zero)
             try? await group.shutdownGracefully()
             throw error
         }
+        _ = await loops.settle()
+        await observation.finish()
         await bus.close(within: .seconds(configuration.drainTimeoutSeconds))
         try await group.shutdownGracefully()
     }
@@ -61,7 +77,12 @@ public struct Gateway: Service {
         _ drainTime: TimeAmount
     ) async throws {
         let bus = bus
+        let observation = observation
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
+            tasks.addTask {
+                await observation.run()
+                return false
+            }
             tasks.addTask {
                 await bus.run()
                 return false
@@ -86,9 +107,13 @@ public struct Gateway: Service {
         // Hummingbird would announce the listener in its own words as well.
         var quietLogger = logger
         quietLogger.logLevel = max(logger.logLevel, .notice)
-        let health = Health(bus: bus, clusterID: configuration.natsClusterID)
+        let pages = Pages(
+            health: Health(bus: bus, observation: observation, clusterID: configuration.natsClusterID),
+            reports: TenantReports(metrics: observation.tenants),
+            metrics: MetricsPage(bus: bus, observation: observation, loops: loops)
+        )
         return Application(
-            responder: Routes(health: health, logger: logger),
+            responder: Routes(pages: pages, logger: logger),
             server: HTTPServerBuilder { responder in
                 GatewayChannel(
                     http: HTTP1Channel(responder: responder),

@@ -90,12 +90,19 @@ struct PublishLoops: Sendable {
         for loop in loops { loop.eventLoop.execute { loop.drain(until: deadline) } }
     }
 
-    /// Starts the sweep of idle connections on every loop.
-    func startSweeping() {
+    /// Starts what every loop does by itself.
+    func startTimers() {
+        for loop in loops { loop.startTimers() }
+    }
+
+    /// Hands on what every loop has counted; returns what they hold together.
+    func settle() async -> LoopState {
+        var sum = LoopState()
         for loop in loops {
-            loop.eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
-                loop.sweep(now: .now())
-            }
+            guard let state = try? await loop.eventLoop.submit({ loop.settle() }).get() else { continue }
+            sum.connections += state.connections
+            sum.bodyBytes += state.bodyBytes
         }
+        return sum
     }
 }

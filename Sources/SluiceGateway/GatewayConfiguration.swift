@@ -2,6 +2,7 @@ import EventBus
 import Glibc
 import JetStream
 import NIOCore
+import OTLPTracing
 
 /// Every setting of a gateway, as plain values: read once at the edge, never from the environment below it.
 ///
@@ -12,6 +13,16 @@ public struct GatewayConfiguration: Sendable {
     public var natsServers: [String] = ["nats://localhost:4222"]
     /// A name shown in the NATS connection's name and in `/health`.
     public var natsClusterID: String?
+
+    /// Where the counters of tenants live (`redis://…`); `nil` runs without.
+    public var redisURL: String? = "redis://localhost:6379"
+    /// Whether `/metrics` exists.
+    public var metrics: Bool = true
+    /// Whether acknowledged events are recorded in the audit stream, for `sluice verify`.
+    public var audit: Bool = true
+
+    /// OpenTelemetry's own variables by name; without an endpoint among them nothing is traced.
+    public var tracing: [String: String] = [:]
 
     /// The address the HTTP listener binds.
     public var host: String = "0.0.0.0"
@@ -88,6 +99,21 @@ extension GatewayConfiguration {
     /// How many event loops serve HTTP.
     var effectiveHTTPThreads: Int { httpThreads ?? max(1, System.coreCount / 2) }
 
+    /// Where spans go; `nil` without a collector.
+    ///
+    /// - Throws: ``GatewayConfigurationError`` with every value that cannot be one.
+    func tracingConfiguration() throws(GatewayConfigurationError) -> OTLPConfiguration? {
+        let endpoints = [OTLPVariable.endpoint, .tracesEndpoint].compactMap { tracing[$0.rawValue] }
+        guard endpoints.contains(where: { !$0.isEmpty }) else { return nil }
+        do throws(OTLPConfigurationError) {
+            var configuration = try OTLPConfiguration(values: tracing)
+            configuration.scope = ("sluice", Self.version)
+            return configuration
+        } catch {
+            throw GatewayConfigurationError(faults: error.problems.map { "\($0.variable): \($0.reason)" })
+        }
+    }
+
     /// The settings of the event bus.
     ///
     /// - Throws: ``GatewayConfigurationError`` with every value that cannot be one.
@@ -121,6 +147,7 @@ extension GatewayConfiguration {
         limits.discardsOldest = discard == .old
         limits.replicas = replicas
         limits.duplicateWindowSeconds = duplicateWindowSeconds
+        limits.audits = audit
         limits.deadLetterBytesMax = deadLetterMaxBytes
         limits.deadLetterAgeMaxSeconds = deadLetterMaxAgeSeconds
         var bus = EventBusConfiguration(

@@ -3,6 +3,7 @@ import EventBus
 import Hummingbird
 import JetStream
 import NIOCore
+import RedisStore
 
 /// The answers of `/health`, `/health/live`, `/health/ready` and `/ready`.
 ///
@@ -10,6 +11,7 @@ import NIOCore
 /// streams are as configured, so a publish can be expected to succeed. Overall: both, with details, for people.
 struct Health: Sendable {
     let bus: EventBus
+    let observation: Observation
     let clusterID: String?
 
     /// From this share on a stream counts as nearly full.
@@ -32,11 +34,15 @@ struct Health: Sendable {
     func overall() -> Response {
         let status = bus.status
         let isNearlyFull = (status.fill?.share ?? 0) >= Self.nearlyFull
-        var body = head(!status.isReady ? "unhealthy" : isNearlyFull ? "degraded" : "healthy")
+        let redis = observation.redis?.state.isConnected
+        let isDegraded = isNearlyFull || redis == false
+        var body = head(!status.isReady ? "unhealthy" : isDegraded ? "degraded" : "healthy")
         body.appendJSON(raw: ",\"details\":{\"nats_connected\":")
         append(status.connection.isConnected, to: &body)
-        // No part of this release needs Redis.
-        body.appendJSON(raw: ",\"redis_connected\":null,\"running\":")
+        // Null when there is none to connect to: REDIS_URL=off.
+        body.appendJSON(raw: ",\"redis_connected\":")
+        if let redis { append(redis, to: &body) } else { body.appendJSON(raw: "null") }
+        body.appendJSON(raw: ",\"running\":")
         append(!status.draining, to: &body)
         // An fsync before each PubAck cannot be proved from here: killed processes lose nothing, a power cut may.
         body.appendJSON(raw: ",\"durability\":\"process\",\"ready\":")

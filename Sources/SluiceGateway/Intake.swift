@@ -21,9 +21,11 @@ struct Intake: Sendable {
         let id: String
         let source: String
         let type: String
+        let tenant: TenantName
         let message: OutboundMessage
 
-        init(_ event: CloudEvent, _ message: OutboundMessage) {
+        init(_ event: CloudEvent, _ tenant: TenantName, _ message: OutboundMessage) {
+            self.tenant = tenant
             id = event.id
             source = event.source
             type = event.type
@@ -44,17 +46,21 @@ struct Intake: Sendable {
         let problem: Problem
     }
 
-    /// Reads the request's body.
+    /// Reads the request's body; `trace` travels with the events.
     ///
     /// - Throws: the problem to answer with; nothing is published then.
-    func read(_ request: PublishRequest, body: ArraySlice<UInt8>) throws(Problem) -> Plan {
+    func read(
+        _ request: PublishRequest,
+        body: ArraySlice<UInt8>,
+        trace: TraceContext
+    ) throws(Problem) -> Plan {
         if request.route == .shortForm {
-            return .single(try single(ShortForm.read(request, body: body)))
+            return .single(try single(ShortForm.read(request, body: body, trace: trace)))
         }
         switch HTTPBinding.contentMode(contentType: request.contentType) {
-        case .binary: return .single(try binary(request, body: body))
-        case .structured: return .single(try structured(request, body: body))
-        case .batch: return .batch(try batch(request, body: body))
+        case .binary: return .single(try binary(request, body, trace))
+        case .structured: return .single(try structured(request, body, trace))
+        case .batch: return .batch(try batch(request, body, trace))
         case .unknownFormat:
             throw Self.unsupported(
                 "Content-Type \((request.contentType ?? "").quotedForDetail) names a format that is not supported"
@@ -62,7 +68,11 @@ struct Intake: Sendable {
         }
     }
 
-    private func binary(_ request: PublishRequest, body: ArraySlice<UInt8>) throws(Problem) -> Single {
+    private func binary(
+        _ request: PublishRequest,
+        _ body: ArraySlice<UInt8>,
+        _ trace: TraceContext
+    ) throws(Problem) -> Single {
         let event: CloudEvent
         do {
             event = try HTTPBinding.decode(fields: request.head.headers, body: body)
@@ -75,10 +85,14 @@ struct Intake: Sendable {
             }
             throw Problem(error)
         }
-        return try single(Draft(event: event, text: nil, tenant: request.tenant, trace: request.trace))
+        return try single(Draft(event: event, text: nil, tenant: request.tenant, trace: trace))
     }
 
-    private func structured(_ request: PublishRequest, body: ArraySlice<UInt8>) throws(Problem) -> Single {
+    private func structured(
+        _ request: PublishRequest,
+        _ body: ArraySlice<UInt8>,
+        _ trace: TraceContext
+    ) throws(Problem) -> Single {
         let decoded: TextEvent
         do {
             decoded = try JSONFormat.decodeWithText(body)
@@ -86,13 +100,14 @@ struct Intake: Sendable {
             throw Problem(error)
         }
         return try single(
-            Draft(event: decoded.event, text: decoded.text, tenant: request.tenant, trace: request.trace)
+            Draft(event: decoded.event, text: decoded.text, tenant: request.tenant, trace: trace)
         )
     }
 
     private func batch(
         _ request: PublishRequest,
-        body: ArraySlice<UInt8>
+        _ body: ArraySlice<UInt8>,
+        _ trace: TraceContext
     ) throws(Problem) -> [Result<Single, BatchFault>] {
         let entries: [BatchEntry]
         do {
@@ -111,7 +126,7 @@ struct Intake: Sendable {
             switch entry.result {
             case .failure(let invalid): return .failure(BatchFault(problem: Problem(invalid)))
             case .success(let event):
-                let draft = Draft(event: event, text: entry.text, tenant: request.tenant, trace: request.trace)
+                let draft = Draft(event: event, text: entry.text, tenant: request.tenant, trace: trace)
                 do throws(Problem) {
                     return .success(try single(draft))
                 } catch {
@@ -141,7 +156,7 @@ struct Intake: Sendable {
         if message.payload.count > eventBytesMax {
             throw Problem(.tooLarge(bytes: message.payload.count, limit: eventBytesMax))
         }
-        return Single(draft.event, message)
+        return Single(draft.event, draft.tenant, message)
     }
 
     static func unsupported(_ detail: String) -> Problem {

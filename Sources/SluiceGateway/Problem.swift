@@ -40,6 +40,7 @@ struct Problem: Error, Sendable {
         case storeFull = "store-full"
         case internalError = "internal-error"
         case overloaded = "overloaded"
+        case countersUnavailable = "counters-unavailable"
 
         var status: HTTPResponseStatus {
             switch self {
@@ -56,7 +57,7 @@ struct Problem: Error, Sendable {
             case .outcomeUnknown: .gatewayTimeout
             case .storeFull: .insufficientStorage
             case .internalError: .internalServerError
-            case .overloaded: .serviceUnavailable
+            case .overloaded, .countersUnavailable: .serviceUnavailable
             }
         }
 
@@ -82,13 +83,14 @@ struct Problem: Error, Sendable {
             case .storeFull: "Certainly not stored: the stream is full"
             case .internalError: "The gateway failed"
             case .overloaded: "Certainly not stored: the gateway has too much to do"
+            case .countersUnavailable: "The counters cannot be read now"
             }
         }
 
         /// Seconds after which a retry is worth while, for the kinds that pass by themselves.
         var retryAfterSeconds: Int? {
             switch self {
-            case .brokerUnavailable, .outcomeUnknown, .overloaded: 1
+            case .brokerUnavailable, .outcomeUnknown, .overloaded, .countersUnavailable: 1
             case .misconfigured, .storeFull: 10
             default: nil
             }

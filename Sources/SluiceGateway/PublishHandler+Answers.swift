@@ -9,9 +9,12 @@ extension PublishHandler {
     func published(_ result: Result<Receipt, PublishError>) {
         guard case .waiting(let request, .some(let single)) = state else { return }
         state = .idle
+        loop.account.acknowledged(.now() - submittedAt)
         switch result {
         case .success(let receipt):
-            PublishLog.accepted(single, receipt, request, logger)
+            loop.account.stored(single, receipt)
+            trace?.stored(receipt)
+            PublishLog.accepted(single, receipt, request, trace, logger)
             guard !request.wantsMinimal else { return write(PublishAnswer.minimal(.accepted), request.requestID) }
             write(
                 PublishAnswer.stored(
@@ -33,8 +36,10 @@ extension PublishHandler {
     func published(_ job: BatchJob) {
         guard case .waiting(let request, nil) = state else { return }
         state = .idle
+        loop.account.acknowledged(.now() - submittedAt)
+        loop.account.count(job)
         let answer = job.answer()
-        PublishLog.batch(job, answer.status, request, logger)
+        PublishLog.batch(job, answer.status, request, trace, logger)
         write(answer, request.requestID)
     }
 
@@ -48,10 +53,20 @@ extension PublishHandler {
         finish(problem, requestID: KnownFields.requestID(head), head: head)
     }
 
-    /// Logs a problem and writes it.
-    func finish(_ problem: Problem, requestID: String?, head: HTTPRequestHead, event: Intake.Single? = nil) {
+    /// Logs a problem, counts it for `events` events and writes it.
+    func finish(
+        _ problem: Problem,
+        requestID: String?,
+        head: HTTPRequestHead,
+        event: Intake.Single? = nil,
+        events: Int = 1
+    ) {
+        if route == .events || route == .publish {
+            loop.account.refused(problem.kind, event?.tenant ?? KnownFields.tenant(head), count: events)
+        }
+        trace?.failed(problem)
         let id = requestID ?? RequestID.make()
-        PublishLog.refused(problem, requestID: id, event: event, head: head, logger)
+        PublishLog.refused(problem, requestID: id, event: event, head: head, trace, logger)
         write(problem.answer(requestID: id), id)
     }
 
@@ -76,6 +91,8 @@ extension PublishHandler {
         isAnswering = true
         lastActivity = .now()
         lastAnswerBytes = answer.body.count
+        loop.account.answered(route, answer.status.code, startedAt: startedAt, now: lastActivity)
+        endTrace(answer.status)
         let closes = answer.closes || !keepAlive || edge.isQuiescing
         // Before the write: from within it the next request may come.
         if closes { state = .closing }

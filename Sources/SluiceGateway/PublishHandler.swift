@@ -1,4 +1,5 @@
 import EventBus
+import JetStream
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -39,6 +40,15 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var body = ByteBuffer()
     var keepAlive = true
     var lastActivity = NIODeadline.now()
+    /// When the head of the request under way was read, and which route it took.
+    private(set) var startedAt = NIODeadline.now()
+    private(set) var route = RouteLabel.other
+    /// When its events were handed to JetStream.
+    private(set) var submittedAt = NIODeadline.now()
+    /// The spans of the publishing request under way.
+    private(set) var trace: RequestTrace?
+    /// The status of another route's answer that passes by.
+    private var passingStatus: UInt = 0
     var context: ChannelHandlerContext?
     /// The size of the answer that was written last, in bytes.
     var lastAnswerBytes = 0
@@ -94,8 +104,14 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func receive(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         if case .closing = state { return }
         lastActivity = .now()
+        startedAt = lastActivity
         keepAlive = head.isKeepAlive && !RequestRules.endsHTTP(head)
-        guard let route = PublishRequest.route(head) else { return pass(head, context: context) }
+        guard let route = PublishRequest.route(head) else {
+            self.route = RouteLabel(target: head.uri)
+            return pass(head, context: context)
+        }
+        self.route = RouteLabel(route)
+        trace = loop.tracer.map { RequestTrace($0, head, self.route) }
         do throws(Problem) {
             let limit = loop.intake.eventBytesMax
             let request = try PublishRequest(route, head, settings, eventBytesMax: limit)
@@ -174,12 +190,15 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// The answer of another route passes by.
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard case .passing(let requestIsComplete, _) = state else { return context.write(data, promise: promise) }
-        switch unwrapOutboundIn(data) {
+        let part = unwrapOutboundIn(data)
+        if case .head(let head) = part, head.status.code >= 200 { passingStatus = head.status.code }
+        switch part {
         case .head(var head) where !keepAlive && head.status.code >= 200:
             head.headers.replaceOrAdd(name: "connection", value: "close")
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
             lastActivity = .now()
+            loop.account.answered(route, passingStatus, startedAt: startedAt, now: lastActivity)
             passed(requestIsComplete: requestIsComplete, answerIsComplete: true)
             context.write(data, promise: promise)
             if case .closing = state { edge.closeAfterWrites(.output) }
@@ -200,20 +219,35 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
         dropBody()
         do throws(Problem) {
             if let refusal = loop.bus.refusal { throw Problem(refusal) }
-            switch try loop.intake.read(request, body: bytes[...]) {
+            trace?.validate()
+            let plan = try loop.intake.read(request, body: bytes[...], trace: trace?.context ?? request.trace)
+            trace?.publish(plan, stream: loop.bus.streamName.description)
+            switch plan {
             case .single(let single):
                 state = .waiting(request, single)
+                submittedAt = .now()
                 loop.submit(single.message, for: self)
             case .batch(let plan):
                 let job = BatchJob(plan, request: request)
-                if let refusal = job.refusal() { throw refusal }
+                loop.account.batch(plan.count)
+                if let refusal = job.refusal() {
+                    state = .idle
+                    return finish(refusal, requestID: request.requestID, head: request.head, events: plan.count)
+                }
                 state = .waiting(request, nil)
+                submittedAt = .now()
                 if job.waiting == 0 { published(job) } else { loop.submit(job, for: self) }
             }
         } catch {
             state = .idle
             finish(error, requestID: request.requestID, head: request.head)
         }
+    }
+
+    /// Ends the request's spans.
+    func endTrace(_ status: HTTPResponseStatus) {
+        trace?.answered(status)
+        trace = nil
     }
 
     func dropBody() {

@@ -1,7 +1,9 @@
 import EventBus
 import Hummingbird
+import JetStream
 import Logging
 import NIOHTTP1
+import OTLPTracing
 
 /// The log lines of the publishing path: every key once, in one place.
 ///
@@ -12,10 +14,11 @@ enum PublishLog {
         _ event: Intake.Single,
         _ receipt: Receipt,
         _ request: PublishRequest,
+        _ trace: RequestTrace?,
         _ logger: Logger
     ) {
         guard logger.logLevel <= .debug else { return }
-        var metadata = base(request, requestID: request.requestID)
+        var metadata = base(request, trace)
         describe(event, &metadata)
         metadata["sequence"] = "\(receipt.sequence)"
         metadata["duplicate"] = "\(receipt.isDuplicate)"
@@ -26,11 +29,12 @@ enum PublishLog {
         _ job: BatchJob,
         _ status: HTTPResponseStatus,
         _ request: PublishRequest,
+        _ trace: RequestTrace?,
         _ logger: Logger
     ) {
         let level: Logger.Level = status.code >= 500 ? .warning : status.code == 207 ? .info : .debug
         guard logger.logLevel <= level else { return }
-        var metadata = base(request, requestID: request.requestID)
+        var metadata = base(request, trace)
         metadata["events"] = "\(job.entries.count)"
         metadata["status"] = "\(status.code)"
         logger.log(level: level, "batch answered", metadata: metadata)
@@ -41,13 +45,15 @@ enum PublishLog {
         requestID: String,
         event: Intake.Single?,
         head: HTTPRequestHead,
+        _ trace: RequestTrace?,
         _ logger: Logger
     ) {
         let level: Logger.Level = problem.kind.status.code >= 500 ? .warning : .info
         guard logger.logLevel <= level else { return }
         var metadata = describe(problem, requestID, method: head.method.rawValue, target: head.uri)
         if let tenant = head.headers.first(name: "x-tenant-id") { metadata["tenant"] = "\(tenant)" }
-        if let trace = head.headers.first(name: "traceparent") { metadata["traceparent"] = "\(trace)" }
+        let sender = head.headers.first(name: SpanContext.parentField).flatMap { SpanContext(traceParent: $0) }
+        describe(trace?.ids ?? sender, &metadata)
         if let event { describe(event, &metadata) }
         logger.log(level: level, "request refused", metadata: metadata)
     }
@@ -78,11 +84,19 @@ enum PublishLog {
         ]
     }
 
-    private static func base(_ request: PublishRequest, requestID: String?) -> Logger.Metadata {
+    private static func base(_ request: PublishRequest, _ trace: RequestTrace?) -> Logger.Metadata {
         var metadata: Logger.Metadata = ["tenant": "\(request.tenant)"]
-        if let requestID { metadata["request_id"] = "\(requestID)" }
-        if let trace = request.trace.parent { metadata["traceparent"] = "\(trace)" }
+        if let requestID = request.requestID { metadata["request_id"] = "\(requestID)" }
+        let sender = request.trace.parent.flatMap { SpanContext(traceParent: $0.description) }
+        describe(trace?.ids ?? sender, &metadata)
         return metadata
+    }
+
+    /// The request's own span if there is one, else the sender's: what a search in the traces finds.
+    private static func describe(_ span: SpanContext?, _ metadata: inout Logger.Metadata) {
+        guard let span else { return }
+        metadata["trace_id"] = "\(span.traceIDText)"
+        metadata["span_id"] = "\(span.spanIDText)"
     }
 
     private static func describe(_ event: Intake.Single, _ metadata: inout Logger.Metadata) {

@@ -1,6 +1,7 @@
 import EventBus
 import JetStream
 import NIOCore
+import OTLPTracing
 
 /// The publishing state of one event loop: its lane to JetStream and who waits for which PubAck.
 ///
@@ -31,9 +32,15 @@ final class PublishLoop: @unchecked Sendable {
     private var drainDeadline: NIODeadline?
     /// Renders the answers.
     var writer = AnswerWriter()
+    /// Makes the spans of requests; `nil` without a collector.
+    let tracer: OTLPTracer?
+    /// What this loop counts.
+    var account: LoopAccount
 
-    init(eventLoop: any EventLoop, bus: EventBus, batchEventsMax: Int) {
+    init(eventLoop: any EventLoop, bus: EventBus, batchEventsMax: Int, observation: Observation) {
         self.eventLoop = eventLoop
+        account = LoopAccount(observation.accounting)
+        tracer = observation.tracer
         self.bus = bus
         intake = Intake(
             stream: bus.streamName,
@@ -78,6 +85,21 @@ final class PublishLoop: @unchecked Sendable {
         for handler in connections.values { handler.sweep(now: now) }
     }
 
+    /// Starts what the loop does by itself: the sweep of idle connections, and its accounts.
+    func startTimers() {
+        eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in self.sweep(now: .now()) }
+        guard account.isActive else { return }
+        eventLoop.scheduleRepeatedTask(initialDelay: LoopAccount.tick, delay: LoopAccount.tick) { _ in
+            self.account.ticked(now: .now())
+        }
+    }
+
+    /// What the loop holds now, with its counts handed on.
+    func settle() -> LoopState {
+        account.fold()
+        return LoopState(connections: connections.count, bodyBytes: bodyBytes)
+    }
+
     /// Closes every connection that is still open at the deadline; answered ones close by themselves.
     func drain(until deadline: NIODeadline) { drainDeadline = deadline }
 
@@ -119,4 +141,10 @@ final class PublishLoop: @unchecked Sendable {
         firstFree = slot
         return waiter
     }
+}
+
+/// What an event loop holds at an instant.
+struct LoopState: Sendable {
+    var connections = 0
+    var bodyBytes = 0
 }

@@ -1,3 +1,4 @@
+import EventBus
 import NIOCore
 import NIOHTTP1
 
@@ -99,5 +100,11 @@ extension KnownFields {
     /// The request's own id, if it may be echoed.
     static func requestID(_ head: HTTPRequestHead) -> String? {
         head.headers.first(name: "x-request-id").flatMap(RequestID.echo)
+    }
+
+    /// The tenant that a request names, the default one if it names none; `nil` if the name is not valid.
+    static func tenant(_ head: HTTPRequestHead) -> TenantName? {
+        guard let name = head.headers.first(name: "x-tenant-id") else { return .default }
+        return TenantName(name)
     }
 }

@@ -4,6 +4,34 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTP1
+import PrometheusMetrics
+
+/// What the routes show.
+struct Pages: Sendable {
+    let health: Health
+    let reports: TenantReports
+    let metrics: MetricsPage
+}
+
+/// `GET /metrics`.
+struct MetricsPage: Sendable {
+    let bus: EventBus
+    let observation: Observation
+    let loops: PublishLoops
+
+    /// Everything counted until now, whatever event loop counted it.
+    func answer() async throws(Problem) -> Response {
+        guard let metrics = observation.metrics else {
+            throw Problem(kind: .notFound, detail: "there are no metrics: METRICS is false")
+        }
+        let body = metrics.page(observation.state(bus, await loops.settle()))
+        return Response(
+            status: .ok,
+            headers: [.contentType: PrometheusRegistry.contentType],
+            body: .init(byteBuffer: ByteBuffer(bytes: body))
+        )
+    }
+}
 
 /// All routes but publishing: health, the answers to other methods, and 404 with a reason.
 struct Routes: HTTPResponder {
@@ -15,11 +43,13 @@ struct Routes: HTTPResponder {
     /// Which methods each path knows; another method is 405 with `Allow` (RFC 9110 §15.5.6).
     private static let allowed: [String: String] = [
         "/": "OPTIONS, POST", "/v1/events": "OPTIONS, POST", "/events/publish": "OPTIONS, POST",
-        "/health": "GET, HEAD", "/health/live": "GET, HEAD", "/health/ready": "GET, HEAD", "/ready": "GET, HEAD",
+        "/metrics": "GET, HEAD", "/v1/stats": "GET, HEAD", "/health": "GET, HEAD", "/health/live": "GET, HEAD",
+        "/health/ready": "GET, HEAD", "/ready": "GET, HEAD",
     ]
 
-    init(health: Health, logger: Logger) {
+    init(pages: Pages, logger: Logger) {
         self.logger = logger
+        let health = pages.health
         let router = Router(context: BasicRequestContext.self)
         for path in ["/", "/v1/events", "/events/publish"] as [RouterPath] {
             router.on(path, method: .options) { request, _ in PublishOptions.answer(request) }
@@ -29,6 +59,13 @@ struct Routes: HTTPResponder {
             router.on("/health/live", method: method) { _, _ in health.live() }
             router.on("/health/ready", method: method) { _, _ in health.ready() }
             router.on("/ready", method: method) { _, _ in health.ready() }
+            router.on("/metrics", method: method) { _, _ in try await pages.metrics.answer() }
+            router.on("/v1/stats", method: method) { request, _ in
+                try await pages.reports.page(target: request.uri.description)
+            }
+            router.on("/v1/tenants/{id}/metrics", method: method) { _, context in
+                try await pages.reports.one(context.parameters.get("id") ?? "")
+            }
         }
         self.router = router.buildResponder()
     }
@@ -37,13 +74,14 @@ struct Routes: HTTPResponder {
         let path = request.uri.path
         let requestID = request.headers[.requestID].flatMap(RequestID.echo)
         var response: Response
-        if let problem = Self.refusal(request.method, path) {
+        do {
+            if let problem = Self.refusal(request.method, path) { throw problem }
+            response = try await router.respond(to: request, context: context)
+            if let requestID { response.headers[.requestID] = requestID }
+        } catch let problem as Problem {
             let id = requestID ?? RequestID.make()
             PublishLog.refused(problem, requestID: id, request: request, logger)
             response = problem.response(id)
-        } else {
-            response = try await router.respond(to: request, context: context)
-            if let requestID { response.headers[.requestID] = requestID }
         }
         return request.method == .head ? response.createHeadResponse() : response
     }
@@ -52,7 +90,7 @@ struct Routes: HTTPResponder {
 extension Routes {
     /// Why there is no route: no such path, or the path does not know the method.
     private static func refusal(_ method: HTTPRequest.Method, _ path: String) -> Problem? {
-        guard let methods = allowed[path] else {
+        guard let methods = allowed[path] ?? (isTenantMetrics(path) ? "GET, HEAD" : nil) else {
             return Problem(kind: .notFound, detail: "there is nothing at \(path.quotedForDetail)")
         }
         if methods.split(separator: ", ").contains(where: { $0.utf8.elementsEqual(method.rawValue.utf8) }) {
@@ -63,6 +101,15 @@ extension Routes {
             detail: "\(method.rawValue.quotedForDetail) is not allowed on \(path); allowed: \(methods)",
             fields: [("Allow", methods)]
         )
+    }
+}
+
+extension Routes {
+    /// `/v1/tenants/{id}/metrics`.
+    private static func isTenantMetrics(_ path: String) -> Bool {
+        let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        return parts.count == 5 && path.utf8.starts(with: "/v1/tenants/".utf8) && !parts[3].isEmpty
+            && parts[4].elementsEqual("metrics".utf8)
     }
 }
 

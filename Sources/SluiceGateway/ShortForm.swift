@@ -17,7 +17,11 @@ struct ShortForm {
     /// Reads the body of a short-form request.
     ///
     /// - Throws: a problem that lists everything wrong.
-    static func read(_ request: PublishRequest, body: ArraySlice<UInt8>) throws(Problem) -> Intake.Draft {
+    static func read(
+        _ request: PublishRequest,
+        body: ArraySlice<UInt8>,
+        trace: TraceContext
+    ) throws(Problem) -> Intake.Draft {
         if let type = request.contentType, !isJSON(type) {
             throw Problem(
                 kind: .unsupportedMediaType,
@@ -32,7 +36,7 @@ struct ShortForm {
             event: try form.event(source: request.source),
             text: nil,
             tenant: tenant,
-            trace: request.trace
+            trace: trace
         )
     }
 

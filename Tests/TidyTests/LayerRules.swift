@@ -17,6 +17,9 @@ extension Rules {
         "JSONSchema": .only("CloudEvents"),
         "JetStream": .only("CNATS"),
         "RedisStore": .only("CHiredis"),
+        "TenantMetrics": .only("RedisStore"),
+        "PrometheusMetrics": .only("CoreMetrics"),
+        "OTLPTracing": .packages(),
         "EventBus": .only(
             "CloudEvents",
             "EventFilters",
@@ -26,7 +29,17 @@ extension Rules {
             "Logging",
             "ServiceLifecycle"
         ),
-        "SluiceGateway": .packages(and: "CloudEvents", "EventFilters", "JSONSchema", "JetStream", "EventBus"),
+        "SluiceGateway": .packages(
+            and: "CloudEvents",
+            "EventFilters",
+            "JSONSchema",
+            "JetStream",
+            "RedisStore",
+            "TenantMetrics",
+            "PrometheusMetrics",
+            "OTLPTracing",
+            "EventBus"
+        ),
         "SluiceCommands": .packages(
             and: "CloudEvents",
             "EventFilters",
