@@ -38,8 +38,9 @@ public struct Gateway: Service {
         let bus = bus
         let drainTime = TimeAmount.milliseconds(Int64(configuration.drainTimeoutSeconds * 1000))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.effectiveHTTPThreads)
+        let limit = ConcurrencyLimit(configuration.concurrency)
         let loops = PublishLoops(group) {
-            PublishLoop(eventLoop: $0, bus: bus, batchEventsMax: configuration.maxBatchEvents)
+            PublishLoop(eventLoop: $0, bus: bus, batchEventsMax: configuration.maxBatchEvents, limit: limit)
         }
         loops.startSweeping()
         let application = makeApplication(group, loops)

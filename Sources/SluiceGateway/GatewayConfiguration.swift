@@ -88,6 +88,15 @@ extension GatewayConfiguration {
     /// How many event loops serve HTTP.
     var effectiveHTTPThreads: Int { httpThreads ?? max(1, System.coreCount / 2) }
 
+    /// The bounds of what one event loop may have in flight.
+    var concurrency: ConcurrencyLimit.Settings {
+        ConcurrencyLimit.Settings(
+            inFlightMax: maxInFlight,
+            shares: effectiveHTTPThreads,
+            timeout: .milliseconds(Int64(publishTimeoutSeconds * 1000))
+        )
+    }
+
     /// The settings of the event bus.
     ///
     /// - Throws: ``GatewayConfigurationError`` with every value that cannot be one.

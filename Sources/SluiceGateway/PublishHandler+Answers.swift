@@ -48,6 +48,14 @@ extension PublishHandler {
         finish(problem, requestID: KnownFields.requestID(head), head: head)
     }
 
+    /// Refuses a complete request whose body was not looked at: under overload, nothing is cheaper.
+    func refuseForOverload(_ request: PublishRequest) {
+        dropBody()
+        state = .idle
+        let rendered = request.requestID == nil ? context.map { loop.overloadRefusal($0.channel.allocator) } : nil
+        write(PublishLoop.overloadAnswer, request.requestID, rendered: rendered)
+    }
+
     /// Logs a problem and writes it.
     func finish(_ problem: Problem, requestID: String?, head: HTTPRequestHead, event: Intake.Single? = nil) {
         let id = requestID ?? RequestID.make()
@@ -66,7 +74,9 @@ extension PublishHandler {
     ///
     /// The end of an answer makes the pipelining handler deliver the next request, which may be refused at once: its
     /// answer then waits until this one's calls have returned. Otherwise a client could pile up calls until the stack ends.
-    private func write(_ answer: HTTPAnswer, _ requestID: String?) {
+    ///
+    /// - Parameter rendered: The answer's bytes for a connection that goes on, if they are there already.
+    private func write(_ answer: HTTPAnswer, _ requestID: String?, rendered: ByteBuffer? = nil) {
         guard let context else { return }
         guard !isAnswering else {
             deferredAnswer = (answer, requestID)
@@ -79,9 +89,12 @@ extension PublishHandler {
         let closes = answer.closes || !keepAlive || edge.isQuiescing
         // Before the write: from within it the next request may come.
         if closes { state = .closing }
-        edge.write(
-            loop.writer.render(answer, requestID: requestID, closes: closes, allocator: context.channel.allocator)
-        )
+        if let rendered, !closes {
+            edge.write(rendered)
+        } else {
+            let allocator = context.channel.allocator
+            edge.write(loop.writer.render(answer, requestID: requestID, closes: closes, allocator: allocator))
+        }
         // Tells the pipelining handler that the answer is complete; the encoder adds nothing to it.
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         isAnswering = false

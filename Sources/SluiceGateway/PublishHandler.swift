@@ -100,6 +100,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
             let limit = loop.intake.eventBytesMax
             let request = try PublishRequest(route, head, settings, eventBytesMax: limit)
             if loop.bodyBytes > PublishSettings.bodyBytesInAllMax { throw Self.overloaded }
+            guard loop.admits(head: head, expectsContinue: request.expectsContinue) else { throw PublishLoop.overload }
             state = .collecting(request)
             if request.expectsContinue { proceed(context) }
         } catch {
@@ -196,6 +197,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func publish(_ request: PublishRequest) {
+        guard loop.admits() else { return refuseForOverload(request) }
         let bytes = Array(body.readableBytesView)
         dropBody()
         do throws(Problem) {
