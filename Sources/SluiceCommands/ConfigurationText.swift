@@ -174,6 +174,18 @@ extension SettingText {
         return servers
     }
 
+    /// HTTP URLs of nats-servers' monitoring.
+    static func monitors(_ text: String) throws(SettingFault) -> [MonitorAddress] {
+        var monitors: [MonitorAddress] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let address = ServerAddress(url: String(part.trimmingSpaces), schemes: ["http"], defaultPort: 8222),
+                address.userInfo == nil
+            else { throw SettingFault("is not a list of HTTP URLs (like http://localhost:8222)") }
+            monitors.append(MonitorAddress(host: address.host, port: address.port, path: address.path))
+        }
+        return monitors
+    }
+
     static func checkRedisURL(_ text: String) throws(SettingFault) {
         guard text == "off" || ServerAddress(url: text, schemes: ["redis"], defaultPort: 6379) != nil else {
             throw SettingFault("is neither a Redis URL (like redis://localhost:6379) nor off")

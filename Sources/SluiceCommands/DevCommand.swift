@@ -68,7 +68,8 @@ struct DevCommand: AsyncParsableCommand {
                     configuration: configuration,
                     log: log,
                     before: [DevServerService(server: server)],
-                    after: [banner]
+                    after: [banner],
+                    grace: .zero
                 ).run()
             } catch {
                 await server.stop()

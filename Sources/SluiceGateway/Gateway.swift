@@ -23,6 +23,14 @@ public struct Gateway: Service {
     private let configuration: GatewayConfiguration
     private let bus: EventBus
     private let logger: Logger
+    private let durability: DurabilityWatch
+    private let announcement = Locked(Announcement())
+
+    /// That the end is near, for the loops that are there and those still to be made.
+    private struct Announcement {
+        var isMade = false
+        var loops: PublishLoops?
+    }
 
     /// Makes a gateway; nothing is bound or connected before ``run()``.
     ///
@@ -31,6 +39,26 @@ public struct Gateway: Service {
         self.configuration = configuration
         self.logger = logger
         self.bus = EventBus(configuration: try configuration.busConfiguration(), logger: logger)
+        self.durability = DurabilityWatch(
+            bus: bus,
+            claim: configuration.durability,
+            monitors: configuration.natsMonitors,
+            logger: logger
+        )
+    }
+
+    /// Says that the gateway will be asked to shut down after `grace`: it is not ready from now on, goes on serving, and
+    /// closes each connection with its next answer, so that clients and load balancers turn elsewhere.
+    ///
+    /// May be called on any thread and more than once.
+    public func announceShutdown(grace: Duration) {
+        let (isFirst, loops) = announcement.withLock { announcement in
+            defer { announcement.isMade = true }
+            return (!announcement.isMade, announcement.loops)
+        }
+        bus.startDraining()
+        loops?.startLeaving()
+        if isFirst { logger.info("shutting down", metadata: ["grace": "\(grace)"]) }
     }
 
     /// Binds the listener, connects to NATS and serves until the service is asked to shut down.
@@ -43,9 +71,14 @@ public struct Gateway: Service {
             PublishLoop(eventLoop: $0, bus: bus, batchEventsMax: configuration.maxBatchEvents, limit: limit)
         }
         loops.startSweeping()
+        let isAnnounced = announcement.withLock { announcement in
+            announcement.loops = loops
+            return announcement.isMade
+        }
+        if isAnnounced { loops.startLeaving() }
         let application = makeApplication(group, loops)
         do {
-            try await serve(application, loops, drainTime)
+            try await serve(application, loops, drainTime, group)
         } catch {
             await bus.close(within: .zero)
             try? await group.shutdownGracefully()
@@ -59,12 +92,18 @@ public struct Gateway: Service {
     private func serve(
         _ application: Application<Routes>,
         _ loops: PublishLoops,
-        _ drainTime: TimeAmount
+        _ drainTime: TimeAmount,
+        _ group: any EventLoopGroup
     ) async throws {
         let bus = bus
+        let durability = durability
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 await bus.run()
+                return false
+            }
+            tasks.addTask {
+                await durability.run(on: group)
                 return false
             }
             tasks.addTask {
@@ -87,7 +126,7 @@ public struct Gateway: Service {
         // Hummingbird would announce the listener in its own words as well.
         var quietLogger = logger
         quietLogger.logLevel = max(logger.logLevel, .notice)
-        let health = Health(bus: bus, clusterID: configuration.natsClusterID)
+        let health = Health(bus: bus, durability: durability, clusterID: configuration.natsClusterID)
         return Application(
             responder: Routes(health: health, logger: logger),
             server: HTTPServerBuilder { responder in

@@ -12,6 +12,10 @@ public struct GatewayConfiguration: Sendable {
     public var natsServers: [String] = ["nats://localhost:4222"]
     /// A name shown in the NATS connection's name and in `/health`.
     public var natsClusterID: String?
+    /// The monitoring of every nats-server, as evidence of durability.
+    public var natsMonitors: [MonitorAddress] = []
+    /// What is claimed of the durability of acknowledged events.
+    public var durability: DurabilityClaim = .auto
 
     /// The address the HTTP listener binds.
     public var host: String = "0.0.0.0"
@@ -59,6 +63,8 @@ public struct GatewayConfiguration: Sendable {
     public var maxConnections: Int = 20_000
     /// How long an idle HTTP connection is kept, in seconds.
     public var idleTimeoutSeconds: Double = 60
+    /// How long a gateway that was told to stop goes on accepting requests, in seconds, for load balancers to turn away.
+    public var drainGraceSeconds: Double = 5
     /// How long a stopping gateway waits for requests under way, in seconds.
     public var drainTimeoutSeconds: Double = 10
 

@@ -10,6 +10,7 @@ import NIOCore
 /// streams are as configured, so a publish can be expected to succeed. Overall: both, with details, for people.
 struct Health: Sendable {
     let bus: EventBus
+    let durability: DurabilityWatch
     let clusterID: String?
 
     /// From this share on a stream counts as nearly full.
@@ -38,8 +39,13 @@ struct Health: Sendable {
         // No part of this release needs Redis.
         body.appendJSON(raw: ",\"redis_connected\":null,\"running\":")
         append(!status.draining, to: &body)
-        // An fsync before each PubAck cannot be proved from here: killed processes lose nothing, a power cut may.
-        body.appendJSON(raw: ",\"durability\":\"process\",\"ready\":")
+        // What an acknowledged event survives: killed processes always, a power cut only with evidence.
+        let durability = durability.current
+        body.appendJSON(raw: ",\"durability\":")
+        body.appendJSON(string: durability.name)
+        body.appendJSON(raw: ",\"durability_evidence\":")
+        body.appendJSON(string: durability.evidence)
+        body.appendJSON(raw: ",\"ready\":")
         append(status.isReady, to: &body)
         write(reasons: status.reasons, into: &body)
         body.appendJSON(raw: ",\"version\":")

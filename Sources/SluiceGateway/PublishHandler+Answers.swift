@@ -86,7 +86,8 @@ extension PublishHandler {
         isAnswering = true
         lastActivity = .now()
         lastAnswerBytes = answer.body.count
-        let closes = answer.closes || !keepAlive || edge.isQuiescing
+        edge.hasRead = false
+        let closes = answer.closes || !keepAlive || isLeaving
         // Before the write: from within it the next request may come.
         if closes { state = .closing }
         if let rendered, !closes {
@@ -154,7 +155,23 @@ extension PublishHandler {
                 return edge.closeAfterWrites(.all)
             }
         }
+        if event is ChannelShouldQuiesceEvent {
+            // The handlers behind would close at once, and with it drop what has come but was not read.
+            context.eventLoop.assumeIsolated().scheduleTask(in: Self.quiescePause) { self.closeIfUntouched() }
+            return
+        }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    /// Whether every answer is the connection's last.
+    var isLeaving: Bool { edge.isQuiescing || loop.isLeaving }
+
+    /// Long enough for the loop to look at the socket once more.
+    private static let quiescePause = TimeAmount.milliseconds(5)
+
+    /// Closes a connection on which nothing of a request has come since the last answer.
+    private func closeIfUntouched() {
+        if case .idle = state, !edge.hasRead, deferredAnswer == nil { close() }
     }
 
     /// Closes the connection if nothing was heard, or nothing taken, for too long.
@@ -162,6 +179,7 @@ extension PublishHandler {
         let quiet = now - lastActivity
         if !edge.isWritable && quiet > settings.writeAllowance(lastAnswerBytes) { return close() }
         switch state {
+        case .idle where edge.isQuiescing && !edge.hasRead: closeIfUntouched()
         case .idle where quiet > settings.idleTimeout: close()
         case .collecting(let request) where quiet > bodyAllowance:
             let seconds = bodyAllowance.nanoseconds / 1_000_000_000

@@ -94,6 +94,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func receive(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         if case .closing = state { return }
         lastActivity = .now()
+        edge.hasRead = false
         keepAlive = head.isKeepAlive && !RequestRules.endsHTTP(head)
         guard let route = PublishRequest.route(head) else { return pass(head, context: context) }
         do throws(Problem) {
@@ -176,7 +177,8 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard case .passing(let requestIsComplete, _) = state else { return context.write(data, promise: promise) }
         switch unwrapOutboundIn(data) {
-        case .head(var head) where !keepAlive && head.status.code >= 200:
+        case .head(var head) where (!keepAlive || isLeaving) && head.status.code >= 200:
+            keepAlive = false
             head.headers.replaceOrAdd(name: "connection", value: "close")
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
@@ -191,6 +193,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func passed(requestIsComplete: Bool, answerIsComplete: Bool) {
         if requestIsComplete && answerIsComplete {
             state = keepAlive && !edge.isQuiescing ? .idle : .closing
+            edge.hasRead = false
         } else {
             state = .passing(requestIsComplete: requestIsComplete, answerIsComplete: answerIsComplete)
         }

@@ -33,6 +33,8 @@ final class PublishLoop: @unchecked Sendable {
     private(set) var intake: Intake
     /// Bytes of bodies that are arriving, on all connections of this loop.
     var bodyBytes = 0
+    /// Whether every answer is its connection's last, since the gateway will shut down soon.
+    var isLeaving = false
     /// When to close what is still open, once the gateway is shutting down.
     private var drainDeadline: NIODeadline?
     /// Renders the answers.
