@@ -79,6 +79,7 @@ package final class Outbox: Sendable {
     struct Entry: Sendable {
         let tag: UInt64
         let outcome: PublishOutcome
+        let time: Nanoseconds
     }
 
     private struct State {
@@ -94,8 +95,9 @@ package final class Outbox: Sendable {
     }
 
     func append(tag: UInt64, _ outcome: PublishOutcome) {
+        let time = monotonicNow()
         let first = state.withLock { state in
-            state.entries.append(Entry(tag: tag, outcome: outcome))
+            state.entries.append(Entry(tag: tag, outcome: outcome, time: time))
             defer { state.notified = true }
             return !state.notified
         }

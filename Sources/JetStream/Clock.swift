@@ -3,7 +3,8 @@ import Glibc
 /// Nanoseconds of the monotonic clock: wall-clock jumps move no deadline.
 package typealias Nanoseconds = Int64
 
-func monotonicNow() -> Nanoseconds {
+/// The time of the monotonic clock.
+package func monotonicNow() -> Nanoseconds {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Nanoseconds(time.tv_sec) &* 1_000_000_000 &+ Nanoseconds(time.tv_nsec)

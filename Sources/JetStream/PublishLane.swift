@@ -45,10 +45,10 @@ package final class PublishLane: @unchecked Sendable {
         core.enqueue(batch)
     }
 
-    /// Calls `body` for every outcome that has come since the last call.
-    package func drain(_ body: (_ tag: UInt64, _ outcome: PublishOutcome) -> Void) {
+    /// Calls `body` for every outcome that has come since the last call, with the time at which it came.
+    package func drain(_ body: (_ tag: UInt64, _ outcome: PublishOutcome, _ time: Nanoseconds) -> Void) {
         outbox.take(into: &arrived)
-        for entry in arrived { body(entry.tag, entry.outcome) }
+        for entry in arrived { body(entry.tag, entry.outcome, entry.time) }
         arrived.removeAll(keepingCapacity: arrived.capacity <= 4096)
     }
 }

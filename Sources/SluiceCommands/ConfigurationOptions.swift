@@ -16,6 +16,9 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(setting: "HTTP_THREADS") var httpThreads: String?
     @Option(setting: "MAX_CONNECTIONS") var maxConnections: String?
     @Option(setting: "IDLE_TIMEOUT") var idleTimeout: String?
+    @Option(setting: "NATS_MONITOR_URL") var natsMonitorURL: String?
+    @Option(setting: "DURABILITY") var durability: String?
+    @Option(setting: "DRAIN_GRACE") var drainGrace: String?
     @Option(setting: "DRAIN_TIMEOUT") var drainTimeout: String?
     @Option(setting: "STREAM_NAME") var streamName: String?
     @Option(setting: "DEAD_LETTER_STREAM") var deadLetterStream: String?
@@ -58,6 +61,7 @@ struct ConfigurationOptions: ParsableArguments {
         let texts: [(name: String, value: String?)] = [
             ("NATS_URL", natsURL), ("NATS_CLUSTER_ID", natsClusterID), ("API_HOST", apiHost), ("API_PORT", apiPort),
             ("HTTP_THREADS", httpThreads), ("MAX_CONNECTIONS", maxConnections), ("IDLE_TIMEOUT", idleTimeout),
+            ("NATS_MONITOR_URL", natsMonitorURL), ("DURABILITY", durability), ("DRAIN_GRACE", drainGrace),
             ("DRAIN_TIMEOUT", drainTimeout), ("STREAM_NAME", streamName), ("DEAD_LETTER_STREAM", deadLetterStream),
             ("SUBJECT_PREFIX", subjectPrefix), ("MAX_MSGS", maxMessages), ("MAX_BYTES", maxBytes), ("MAX_AGE", maxAge),
             ("STREAM_DISCARD", streamDiscard), ("STREAM_REPLICAS", streamReplicas),

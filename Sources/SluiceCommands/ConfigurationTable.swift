@@ -18,6 +18,14 @@ extension Setting {
             text,
             target throws(SettingFault) in target.gateway.natsClusterID = try SettingText.label(text)
         },
+        Setting("NATS_MONITOR_URL", "url,…", default: "", "monitoring of every nats-server, to prove durability") {
+            text,
+            target throws(SettingFault) in target.gateway.natsMonitors = try SettingText.monitors(text)
+        },
+        Setting("DURABILITY", "auto|process|fsync", default: "auto", "what /health claims; auto: what is proved") {
+            text,
+            target throws(SettingFault) in target.gateway.durability = try SettingText.choice(text)
+        },
     ]
 
     private static let listener: [Setting] = [
@@ -46,6 +54,11 @@ extension Setting {
             text,
             target throws(SettingFault) in
             target.gateway.idleTimeoutSeconds = try SettingText.seconds(text, 0.1...86_400)
+        },
+        Setting("DRAIN_GRACE", "seconds", default: "5", "how long a gateway serves on after SIGTERM, not ready") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.drainGraceSeconds = try SettingText.seconds(text, 0...3600)
         },
         Setting("DRAIN_TIMEOUT", "seconds", default: "10", "how long a stopping gateway waits for requests under way") {
             text,

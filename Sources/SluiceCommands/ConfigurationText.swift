@@ -175,6 +175,18 @@ extension SettingText {
         return servers
     }
 
+    /// HTTP URLs of nats-servers' monitoring.
+    static func monitors(_ text: String) throws(SettingFault) -> [MonitorAddress] {
+        var monitors: [MonitorAddress] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let address = ServerAddress(url: String(part.trimmingSpaces), schemes: ["http"], defaultPort: 8222),
+                address.userInfo == nil
+            else { throw SettingFault("is not a list of HTTP URLs (like http://localhost:8222)") }
+            monitors.append(MonitorAddress(host: address.host, port: address.port, path: address.path))
+        }
+        return monitors
+    }
+
     /// A Redis URL, or `nil` for `off`.
     static func redisURL(_ text: String) throws(SettingFault) -> String? {
         guard text != "off" else { return nil }

@@ -75,7 +75,8 @@ struct DevCommand: AsyncParsableCommand {
                     configuration: configuration,
                     log: log,
                     before: servers.services,
-                    after: [banner]
+                    after: [banner],
+                    grace: .zero
                 ).run()
             } catch {
                 await servers.stop()

@@ -4,7 +4,6 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 import SluiceGateway
-import UnixSignals
 
 /// `sluice serve`: the gateway.
 struct ServeCommand: AsyncParsableCommand {
@@ -15,7 +14,8 @@ struct ServeCommand: AsyncParsableCommand {
             Every setting is a flag, an environment variable (NATS_URL for --nats-url) or a member of the configuration \
             file (nats_url); a flag wins over the environment, the environment over the file.
 
-            While NATS is away the gateway keeps running and answers 503. SIGTERM and SIGINT stop it gracefully.
+            While NATS is away the gateway keeps running and answers 503. SIGTERM and SIGINT stop it gracefully: after \
+            SIGTERM it is unready at once and serves on for DRAIN_GRACE, so that a load balancer can turn away.
 
             Examples:
               sluice serve
@@ -42,6 +42,8 @@ struct GatewayRun {
     var before: [any Service] = []
     /// Services that start after the gateway; they may end whenever they like.
     var after: [any Service] = []
+    /// How long it goes on serving after SIGTERM before it closes the listener.
+    var grace: Duration?
 
     /// Runs until SIGTERM or SIGINT, or until a service fails; what was logged is written when it returns.
     ///
@@ -61,11 +63,11 @@ struct GatewayRun {
             services += after.map { .init(service: $0, successTerminationBehavior: .ignore) }
             var group = ServiceGroupConfiguration(
                 services: services,
-                gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: lifecycleLogger(log.logger)
             )
             group.maximumGracefulShutdownDuration = .seconds(configuration.gateway.drainTimeoutSeconds + 15)
-            try await ServiceGroup(configuration: group).run()
+            let grace = grace ?? .milliseconds(Int64(configuration.gateway.drainGraceSeconds * 1000))
+            try await ShutdownSignals(gateway: gateway, grace: grace).run(ServiceGroup(configuration: group))
         } catch let failure as CommandFailure {
             throw failure
         } catch let error as GatewayConfigurationError {

@@ -22,6 +22,8 @@ final class ConnectionEdge: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     /// Whether the server is shutting down, so that every answer is the connection's last.
     private(set) var isQuiescing = false
+    /// Whether something was read since this was last set to false.
+    var hasRead = false
 
     /// When the last answer had left in full, if the connection is at its end.
     private(set) var flushedAt: NIODeadline?
@@ -62,6 +64,7 @@ final class ConnectionEdge: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         ahead += unwrapInboundIn(data).readableBytes
+        hasRead = true
         context.fireChannelRead(data)
     }
 

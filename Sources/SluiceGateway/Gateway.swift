@@ -24,6 +24,14 @@ public struct Gateway: Service {
     private let bus: EventBus
     private let observation: Observation
     private let logger: Logger
+    private let durability: DurabilityWatch
+    private let announcement = Locked(Announcement())
+
+    /// That the end is near, for the loops that are there and those still to be made.
+    private struct Announcement {
+        var isMade = false
+        var loops: PublishLoops?
+    }
 
     /// Makes a gateway; nothing is bound or connected before ``run()``.
     ///
@@ -38,6 +46,26 @@ public struct Gateway: Service {
         self.logger = logger
         bus = EventBus(configuration: try configuration.busConfiguration(), logger: logger)
         observation = try Observation(configuration, bus: bus, logger: logger, logLinesDropped: logLinesDropped)
+        durability = DurabilityWatch(
+            bus: bus,
+            claim: configuration.durability,
+            monitors: configuration.natsMonitors,
+            logger: logger
+        )
+    }
+
+    /// Says that the gateway will be asked to shut down after `grace`: it is not ready from now on, goes on serving, and
+    /// closes each connection with its next answer, so that clients and load balancers turn elsewhere.
+    ///
+    /// May be called on any thread and more than once.
+    public func announceShutdown(grace: Duration) {
+        let (isFirst, loops) = announcement.withLock { announcement in
+            defer { announcement.isMade = true }
+            return (!announcement.isMade, announcement.loops)
+        }
+        bus.startDraining()
+        loops?.startLeaving()
+        if isFirst { logger.info("shutting down", metadata: ["grace": "\(grace)"]) }
     }
 
     /// Binds the listener, connects to NATS and serves until the service is asked to shut down.
@@ -46,18 +74,25 @@ public struct Gateway: Service {
         let observation = observation
         let drainTime = TimeAmount.milliseconds(Int64(configuration.drainTimeoutSeconds * 1000))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.effectiveHTTPThreads)
+        let limit = ConcurrencyLimit(configuration.concurrency)
         let loops = PublishLoops(group) {
             PublishLoop(
                 eventLoop: $0,
                 bus: bus,
                 batchEventsMax: configuration.maxBatchEvents,
+                limit: limit,
                 observation: observation
             )
         }
         loops.startTimers()
+        let isAnnounced = announcement.withLock { announcement in
+            announcement.loops = loops
+            return announcement.isMade
+        }
+        if isAnnounced { loops.startLeaving() }
         let application = makeApplication(group, loops)
         do {
-            try await serve(application, loops, drainTime)
+            try await serve(application, loops, drainTime, group)
         } catch {
             await observation.finish()
             await bus.close(within: .zero)
@@ -74,10 +109,12 @@ public struct Gateway: Service {
     private func serve(
         _ application: Application<Routes>,
         _ loops: PublishLoops,
-        _ drainTime: TimeAmount
+        _ drainTime: TimeAmount,
+        _ group: any EventLoopGroup
     ) async throws {
         let bus = bus
         let observation = observation
+        let durability = durability
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 await observation.run()
@@ -85,6 +122,10 @@ public struct Gateway: Service {
             }
             tasks.addTask {
                 await bus.run()
+                return false
+            }
+            tasks.addTask {
+                await durability.run(on: group)
                 return false
             }
             tasks.addTask {
@@ -108,7 +149,12 @@ public struct Gateway: Service {
         var quietLogger = logger
         quietLogger.logLevel = max(logger.logLevel, .notice)
         let pages = Pages(
-            health: Health(bus: bus, observation: observation, clusterID: configuration.natsClusterID),
+            health: Health(
+                bus: bus,
+                observation: observation,
+                durability: durability,
+                clusterID: configuration.natsClusterID
+            ),
             reports: TenantReports(metrics: observation.tenants),
             metrics: MetricsPage(bus: bus, observation: observation, loops: loops)
         )

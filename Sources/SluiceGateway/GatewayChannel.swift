@@ -84,6 +84,11 @@ struct PublishLoops: Sendable {
         return loop
     }
 
+    /// Makes every answer from now on its connection's last.
+    func startLeaving() {
+        for loop in loops { loop.eventLoop.execute { loop.isLeaving = true } }
+    }
+
     /// Begins the end: what is still open after `time` is closed.
     func startDraining(within time: TimeAmount) {
         let deadline = NIODeadline.now() + time
@@ -100,8 +105,7 @@ struct PublishLoops: Sendable {
         var sum = LoopState()
         for loop in loops {
             guard let state = try? await loop.eventLoop.submit({ loop.settle() }).get() else { continue }
-            sum.connections += state.connections
-            sum.bodyBytes += state.bodyBytes
+            sum += state
         }
         return sum
     }

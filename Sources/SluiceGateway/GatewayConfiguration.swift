@@ -13,6 +13,10 @@ public struct GatewayConfiguration: Sendable {
     public var natsServers: [String] = ["nats://localhost:4222"]
     /// A name shown in the NATS connection's name and in `/health`.
     public var natsClusterID: String?
+    /// The monitoring of every nats-server, as evidence of durability.
+    public var natsMonitors: [MonitorAddress] = []
+    /// What is claimed of the durability of acknowledged events.
+    public var durability: DurabilityClaim = .auto
 
     /// Where the counters of tenants live (`redis://…`); `nil` runs without.
     public var redisURL: String? = "redis://localhost:6379"
@@ -70,6 +74,8 @@ public struct GatewayConfiguration: Sendable {
     public var maxConnections: Int = 20_000
     /// How long an idle HTTP connection is kept, in seconds.
     public var idleTimeoutSeconds: Double = 60
+    /// How long a gateway that was told to stop goes on accepting requests, in seconds, for load balancers to turn away.
+    public var drainGraceSeconds: Double = 5
     /// How long a stopping gateway waits for requests under way, in seconds.
     public var drainTimeoutSeconds: Double = 10
 
@@ -112,6 +118,15 @@ extension GatewayConfiguration {
         } catch {
             throw GatewayConfigurationError(faults: error.problems.map { "\($0.variable): \($0.reason)" })
         }
+    }
+
+    /// The bounds of what one event loop may have in flight.
+    var concurrency: ConcurrencyLimit.Settings {
+        ConcurrencyLimit.Settings(
+            inFlightMax: maxInFlight,
+            shares: effectiveHTTPThreads,
+            timeout: .milliseconds(Int64(publishTimeoutSeconds * 1000))
+        )
     }
 
     /// The settings of the event bus.

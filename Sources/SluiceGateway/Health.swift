@@ -12,6 +12,7 @@ import RedisStore
 struct Health: Sendable {
     let bus: EventBus
     let observation: Observation
+    let durability: DurabilityWatch
     let clusterID: String?
 
     /// From this share on a stream counts as nearly full.
@@ -44,8 +45,13 @@ struct Health: Sendable {
         if let redis { append(redis, to: &body) } else { body.appendJSON(raw: "null") }
         body.appendJSON(raw: ",\"running\":")
         append(!status.draining, to: &body)
-        // An fsync before each PubAck cannot be proved from here: killed processes lose nothing, a power cut may.
-        body.appendJSON(raw: ",\"durability\":\"process\",\"ready\":")
+        // What an acknowledged event survives: killed processes always, a power cut only with evidence.
+        let durability = durability.current
+        body.appendJSON(raw: ",\"durability\":")
+        body.appendJSON(string: durability.name)
+        body.appendJSON(raw: ",\"durability_evidence\":")
+        body.appendJSON(string: durability.evidence)
+        body.appendJSON(raw: ",\"ready\":")
         append(status.isReady, to: &body)
         write(reasons: status.reasons, into: &body)
         body.appendJSON(raw: ",\"version\":")

@@ -53,6 +53,16 @@ extension PublishHandler {
         finish(problem, requestID: KnownFields.requestID(head), head: head)
     }
 
+    /// Refuses a complete request whose body was not looked at: under overload, nothing is cheaper.
+    func refuseForOverload(_ request: PublishRequest) {
+        dropBody()
+        state = .idle
+        loop.account.refused(.overloaded, request.tenant)
+        trace?.failed(PublishLoop.overload)
+        let rendered = request.requestID == nil ? context.map { loop.overloadRefusal($0.channel.allocator) } : nil
+        write(PublishLoop.overloadAnswer, request.requestID, rendered: rendered)
+    }
+
     /// Logs a problem, counts it for `events` events and writes it.
     func finish(
         _ problem: Problem,
@@ -81,7 +91,9 @@ extension PublishHandler {
     ///
     /// The end of an answer makes the pipelining handler deliver the next request, which may be refused at once: its
     /// answer then waits until this one's calls have returned. Otherwise a client could pile up calls until the stack ends.
-    private func write(_ answer: HTTPAnswer, _ requestID: String?) {
+    ///
+    /// - Parameter rendered: The answer's bytes for a connection that goes on, if they are there already.
+    private func write(_ answer: HTTPAnswer, _ requestID: String?, rendered: ByteBuffer? = nil) {
         guard let context else { return }
         guard !isAnswering else {
             deferredAnswer = (answer, requestID)
@@ -93,12 +105,16 @@ extension PublishHandler {
         lastAnswerBytes = answer.body.count
         loop.account.answered(route, answer.status.code, startedAt: startedAt, now: lastActivity)
         endTrace(answer.status)
-        let closes = answer.closes || !keepAlive || edge.isQuiescing
+        edge.hasRead = false
+        let closes = answer.closes || !keepAlive || isLeaving
         // Before the write: from within it the next request may come.
         if closes { state = .closing }
-        edge.write(
-            loop.writer.render(answer, requestID: requestID, closes: closes, allocator: context.channel.allocator)
-        )
+        if let rendered, !closes {
+            edge.write(rendered)
+        } else {
+            let allocator = context.channel.allocator
+            edge.write(loop.writer.render(answer, requestID: requestID, closes: closes, allocator: allocator))
+        }
         // Tells the pipelining handler that the answer is complete; the encoder adds nothing to it.
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         isAnswering = false
@@ -158,7 +174,23 @@ extension PublishHandler {
                 return edge.closeAfterWrites(.all)
             }
         }
+        if event is ChannelShouldQuiesceEvent {
+            // The handlers behind would close at once, and with it drop what has come but was not read.
+            context.eventLoop.assumeIsolated().scheduleTask(in: Self.quiescePause) { self.closeIfUntouched() }
+            return
+        }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    /// Whether every answer is the connection's last.
+    var isLeaving: Bool { edge.isQuiescing || loop.isLeaving }
+
+    /// Long enough for the loop to look at the socket once more.
+    private static let quiescePause = TimeAmount.milliseconds(5)
+
+    /// Closes a connection on which nothing of a request has come since the last answer.
+    private func closeIfUntouched() {
+        if case .idle = state, !edge.hasRead, deferredAnswer == nil { close() }
     }
 
     /// Closes the connection if nothing was heard, or nothing taken, for too long.
@@ -166,6 +198,7 @@ extension PublishHandler {
         let quiet = now - lastActivity
         if !edge.isWritable && quiet > settings.writeAllowance(lastAnswerBytes) { return close() }
         switch state {
+        case .idle where edge.isQuiescing && !edge.hasRead: closeIfUntouched()
         case .idle where quiet > settings.idleTimeout: close()
         case .collecting(let request) where quiet > bodyAllowance:
             let seconds = bodyAllowance.nanoseconds / 1_000_000_000

@@ -105,6 +105,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .closing = state { return }
         lastActivity = .now()
         startedAt = lastActivity
+        edge.hasRead = false
         keepAlive = head.isKeepAlive && !RequestRules.endsHTTP(head)
         guard let route = PublishRequest.route(head) else {
             self.route = RouteLabel(target: head.uri)
@@ -116,6 +117,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
             let limit = loop.intake.eventBytesMax
             let request = try PublishRequest(route, head, settings, eventBytesMax: limit)
             if loop.bodyBytes > PublishSettings.bodyBytesInAllMax { throw Self.overloaded }
+            guard loop.admits(head: head, expectsContinue: request.expectsContinue) else { throw PublishLoop.overload }
             state = .collecting(request)
             if request.expectsContinue { proceed(context) }
         } catch {
@@ -193,7 +195,8 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let part = unwrapOutboundIn(data)
         if case .head(let head) = part, head.status.code >= 200 { passingStatus = head.status.code }
         switch part {
-        case .head(var head) where !keepAlive && head.status.code >= 200:
+        case .head(var head) where (!keepAlive || isLeaving) && head.status.code >= 200:
+            keepAlive = false
             head.headers.replaceOrAdd(name: "connection", value: "close")
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
@@ -209,12 +212,14 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func passed(requestIsComplete: Bool, answerIsComplete: Bool) {
         if requestIsComplete && answerIsComplete {
             state = keepAlive && !edge.isQuiescing ? .idle : .closing
+            edge.hasRead = false
         } else {
             state = .passing(requestIsComplete: requestIsComplete, answerIsComplete: answerIsComplete)
         }
     }
 
     private func publish(_ request: PublishRequest) {
+        guard loop.admits() else { return refuseForOverload(request) }
         let bytes = Array(body.readableBytesView)
         dropBody()
         do throws(Problem) {

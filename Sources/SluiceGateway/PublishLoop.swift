@@ -1,6 +1,8 @@
 import EventBus
 import JetStream
+import Logging
 import NIOCore
+import NIOHTTP1
 import OTLPTracing
 
 /// The publishing state of one event loop: its lane to JetStream and who waits for which PubAck.
@@ -21,6 +23,10 @@ final class PublishLoop: @unchecked Sendable {
     let bus: EventBus
     private var lane: PublishLane?
     private var waiters: [Waiter] = []
+    /// When each waiter's message was submitted.
+    private var submitted: [Nanoseconds] = []
+    /// The time of this turn's submissions.
+    private var turn: Nanoseconds = 0
     private var firstFree = -1
     private var flushIsScheduled = false
     private var connections: [ObjectIdentifier: PublishHandler] = [:]
@@ -28,6 +34,8 @@ final class PublishLoop: @unchecked Sendable {
     private(set) var intake: Intake
     /// Bytes of bodies that are arriving, on all connections of this loop.
     var bodyBytes = 0
+    /// Whether every answer is its connection's last, since the gateway will shut down soon.
+    var isLeaving = false
     /// When to close what is still open, once the gateway is shutting down.
     private var drainDeadline: NIODeadline?
     /// Renders the answers.
@@ -36,12 +44,23 @@ final class PublishLoop: @unchecked Sendable {
     let tracer: OTLPTracer?
     /// What this loop counts.
     var account: LoopAccount
+    /// How many events may wait for their PubAck.
+    private(set) var limit: ConcurrencyLimit
+    private var overloadReport = OverloadReport()
+    private var renderedRefusal: ByteBuffer?
 
-    init(eventLoop: any EventLoop, bus: EventBus, batchEventsMax: Int, observation: Observation) {
+    init(
+        eventLoop: any EventLoop,
+        bus: EventBus,
+        batchEventsMax: Int,
+        limit: ConcurrencyLimit,
+        observation: Observation
+    ) {
         self.eventLoop = eventLoop
         account = LoopAccount(observation.accounting)
         tracer = observation.tracer
         self.bus = bus
+        self.limit = limit
         intake = Intake(
             stream: bus.streamName,
             prefix: bus.configuration.subjectPrefix,
@@ -56,12 +75,14 @@ final class PublishLoop: @unchecked Sendable {
 
     /// Submits one message; its outcome goes to the handler's `published(_:)`.
     func submit(_ message: OutboundMessage, for handler: PublishHandler) {
+        begin(1)
         lane?.submit(message, tag: reserve(.single(handler)))
         scheduleFlush()
     }
 
     /// Submits all messages of a batch; the handler's `published(_:)` follows the last outcome.
     func submit(_ job: BatchJob, for handler: PublishHandler) {
+        begin(job.waiting)
         job.forEachWaiting { index, message in
             lane?.submit(message, tag: reserve(.batch(handler, job, index)))
         }
@@ -78,6 +99,8 @@ final class PublishLoop: @unchecked Sendable {
     /// for too long.
     func sweep(now: NIODeadline) {
         intake.eventBytesMax = bus.eventBytesMax
+        renderedRefusal = nil
+        overloadReport.tell(limit, bus.logger)
         if let drainDeadline, now >= drainDeadline {
             for handler in connections.values { handler.close() }
             return
@@ -97,7 +120,13 @@ final class PublishLoop: @unchecked Sendable {
     /// What the loop holds now, with its counts handed on.
     func settle() -> LoopState {
         account.fold()
-        return LoopState(connections: connections.count, bodyBytes: bodyBytes)
+        return LoopState(
+            connections: connections.count,
+            bodyBytes: bodyBytes,
+            inFlight: limit.inFlight,
+            inFlightLimit: limit.limit,
+            overloadRejections: limit.rejections
+        )
     }
 
     /// Closes every connection that is still open at the deadline; answered ones close by themselves.
@@ -114,7 +143,8 @@ final class PublishLoop: @unchecked Sendable {
 
     private func drain() {
         let stream = bus.streamName
-        lane?.drain { tag, outcome in
+        lane?.drain { tag, outcome, time in
+            note(outcome, sent: submitted[Int(tag)], at: time)
             switch release(Int(tag)) {
             case .single(let handler): handler.published(outcome.receipt(stream: stream))
             case .batch(let handler, let job, let index):
@@ -122,6 +152,7 @@ final class PublishLoop: @unchecked Sendable {
             case .free: break
             }
         }
+        limit.update(now: monotonicNow())
     }
 
     private func reserve(_ waiter: Waiter) -> UInt64 {
@@ -129,9 +160,11 @@ final class PublishLoop: @unchecked Sendable {
             let slot = firstFree
             firstFree = next
             waiters[slot] = waiter
+            submitted[slot] = turn
             return UInt64(slot)
         }
         waiters.append(waiter)
+        submitted.append(turn)
         return UInt64(waiters.count - 1)
     }
 
@@ -147,4 +180,72 @@ final class PublishLoop: @unchecked Sendable {
 struct LoopState: Sendable {
     var connections = 0
     var bodyBytes = 0
+    var inFlight = 0
+    var inFlightLimit = 0
+    var overloadRejections: UInt64 = 0
+
+    static func += (sum: inout LoopState, other: LoopState) {
+        sum.connections += other.connections
+        sum.bodyBytes += other.bodyBytes
+        sum.inFlight += other.inFlight
+        sum.inFlightLimit += other.inFlightLimit
+        sum.overloadRejections += other.overloadRejections
+    }
+}
+
+/// Overload: what is refused before its body is read, because too much waits for JetStream already.
+extension PublishLoop {
+    /// Whether one more request may be taken up; a refused one is counted.
+    func admits() -> Bool { limit.admits() }
+
+    /// Whether one more request may be taken up, whose body would cost much to take; a refused one is counted.
+    func admits(head: HTTPRequestHead, expectsContinue: Bool) -> Bool {
+        if limit.hasRoom { return true }
+        let length = head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? .max
+        guard expectsContinue || length > PublishSettings.discardedBytesMax else { return true }
+        return limit.admits()
+    }
+
+    /// The refusal as bytes, the same for every request within a second.
+    func overloadRefusal(_ allocator: ByteBufferAllocator) -> ByteBuffer {
+        if let renderedRefusal { return renderedRefusal }
+        let rendered = writer.render(Self.overloadAnswer, requestID: nil, closes: false, allocator: allocator)
+        renderedRefusal = rendered
+        return rendered
+    }
+
+    static let overload = Problem(kind: .overloaded, detail: "more events wait for JetStream than it takes in time")
+    static let overloadAnswer = overload.answer(requestID: nil)
+
+    private func begin(_ count: Int) {
+        if !flushIsScheduled { turn = monotonicNow() }
+        limit.begin(count, now: turn)
+    }
+
+    private func note(_ outcome: PublishOutcome, sent: Nanoseconds, at time: Nanoseconds) {
+        switch outcome {
+        case .stored, .rejected: limit.noteAnswer(sent: sent, at: time)
+        case .unknown(.timeout), .notSent(.expired), .notSent(.overloaded): limit.noteTimeout()
+        case .unknown, .notSent: limit.noteEnd()
+        }
+    }
+}
+
+/// Tells the log that requests are refused: at once, then every ten seconds.
+private struct OverloadReport {
+    private var told: UInt64 = 0
+    private var pause = 0
+
+    /// To be called once a second.
+    mutating func tell(_ limit: ConcurrencyLimit, _ logger: Logger) {
+        if pause > 0 { pause -= 1 }
+        guard limit.rejections > told, pause == 0 else { return }
+        let refused = limit.rejections - told
+        told = limit.rejections
+        pause = 10
+        logger.warning(
+            "overloaded: requests were refused",
+            metadata: ["refused": "\(refused)", "limit": "\(limit.limit)", "in_flight": "\(limit.inFlight)"]
+        )
+    }
 }

@@ -24,6 +24,8 @@ struct PublishSettings: Sendable {
     static let bodyBytesInAllMax = 256 << 20
     /// What a request for one event may have beyond the event's own limit, in bytes: white space, the short form's names.
     static let singleBodySlack = 64 * 1024
+    /// Most bytes of a refused request's body that are read to keep its connection.
+    static let discardedBytesMax = 64 * 1024
     /// How long a connection is read on after its last answer.
     let lingerTimeout = TimeAmount.seconds(2)
 

@@ -91,12 +91,12 @@ func publishAll(
             }
             lane.flush()
             _ = arrived.wait(timeout: .now() + 0.1)
-            lane.drain { tag, outcome in
+            lane.drain { tag, outcome, _ in
                 outcomes[Int(tag)].append(outcome)
                 settled += 1
             }
         }
-        if arrived.wait(timeout: .now() + 0.05) == .success { lane.drain { outcomes[Int($0)].append($1) } }
+        if arrived.wait(timeout: .now() + 0.05) == .success { lane.drain { tag, outcome, _ in outcomes[Int(tag)].append(outcome) } }
         return outcomes
     }
 }

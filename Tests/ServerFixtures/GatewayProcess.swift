@@ -28,7 +28,8 @@ package final class GatewayProcess {
         port = try freePort()
         var environment = [
             "NATS_URL": natsURL, "REDIS_URL": "off", "API_HOST": "127.0.0.1", "API_PORT": String(port),
-            "LOG_FORMAT": "json", "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
+            "LOG_FORMAT": "json", "DRAIN_GRACE": "0",
+            "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
         ]
         environment.merge(settings) { $1 }
         self.environment = environment

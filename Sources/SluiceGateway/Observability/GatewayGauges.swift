@@ -8,9 +8,7 @@ struct GatewayState: Sendable {
     var status: BusStatus
     var streamName: String
     var reconnects: UInt64 = 0
-    var inFlight = 0
-    var connections = 0
-    var bodyBytes = 0
+    var loops: LoopState
     /// `nil` with `REDIS_URL=off`: the series is then absent.
     var redisIsConnected: Bool?
     var flushes: UInt64 = 0
@@ -48,9 +46,11 @@ struct GatewayGauges: Sendable {
             set("sluice_stream_bytes", Double(fill.bytes), stream)
             set("sluice_stream_fill_ratio", fill.share, stream)
         }
-        set("sluice_publish_in_flight", Double(state.inFlight))
-        set("sluice_http_connections", Double(state.connections))
-        set("sluice_http_body_bytes", Double(state.bodyBytes))
+        set("sluice_publish_in_flight", Double(state.loops.inFlight))
+        set("sluice_publish_in_flight_limit", Double(state.loops.inFlightLimit))
+        raise("sluice_overload_rejections_total", state.loops.overloadRejections)
+        set("sluice_http_connections", Double(state.loops.connections))
+        set("sluice_http_body_bytes", Double(state.loops.bodyBytes))
         if let connected = state.redisIsConnected { set("sluice_redis_connected", connected ? 1 : 0) }
         set("sluice_tenant_counts_pending", Double(state.countsPending))
         raise("sluice_nats_reconnects_total", state.reconnects)

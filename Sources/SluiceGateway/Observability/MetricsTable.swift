@@ -75,6 +75,8 @@ enum MetricsTable {
             labels: [stream]
         ),
         .gauge("sluice_publish_in_flight", help: "Messages that wait for a PubAck."),
+        .gauge("sluice_publish_in_flight_limit", help: "How many the adaptive limit allows now."),
+        .counter("sluice_overload_rejections_total", help: "Requests refused by the adaptive limit."),
     ]
 
     private static let counters: [PrometheusMetric] = [

@@ -81,9 +81,7 @@ struct Observation: Sendable {
 
     /// What `/metrics` shows of the moment.
     func state(_ bus: EventBus, _ loops: LoopState) -> GatewayState {
-        var state = GatewayState(status: bus.status, streamName: bus.streamName.description)
-        state.connections = loops.connections
-        state.bodyBytes = loops.bodyBytes
+        var state = GatewayState(status: bus.status, streamName: bus.streamName.description, loops: loops)
         state.redisIsConnected = redis?.state.isConnected
         if let status = tenants?.status {
             state.flushes = status.flushes
