@@ -86,7 +86,7 @@ let package = Package(
         .target(
             name: "SluiceCommands",
             dependencies: [
-                "CloudEvents", "RedisStore", "SluiceGateway",
+                "CloudEvents", "EventBus", "JetStream", "RedisStore", "SluiceGateway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -133,7 +133,7 @@ let package = Package(
         .testTarget(name: "JetStreamTests", dependencies: ["JetStream", "ServerFixtures"], swiftSettings: strict),
         .testTarget(
             name: "EventBusTests",
-            dependencies: ["EventBus", "JetStream", "CloudEvents"],
+            dependencies: ["EventBus", "JetStream", "CloudEvents", "ServerFixtures"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -25,8 +25,14 @@ package struct Configuration: Sendable {
                     + "\(gateway.maxAgeSeconds) s; JetStream refuses that"
             )
         }
+        if let first = gateway.subjectPrefix.split(separator: ".").first, Self.ownSubjects.contains(String(first)) {
+            problems.append("SUBJECT_PREFIX: \(first).> belongs to another stream of the gateway")
+        }
         return problems
     }
+
+    /// The first tokens of the subjects of the streams beside the events'.
+    private static let ownSubjects: Set = ["audit", "dl", "sluice"]
 }
 
 /// Where an effective value came from.

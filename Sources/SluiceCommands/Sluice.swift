@@ -24,10 +24,12 @@ struct Sluice: AsyncParsableCommand {
             In production:
               NATS_URL=nats://nats:4222 sluice check-config --connect
               NATS_URL=nats://nats:4222 sluice serve
+              NATS_URL=nats://nats:4222 sluice verify   (is what was acknowledged still there?)
             """,
         version: ToolVersion.text,
         subcommands: [
-            ServeCommand.self, DevCommand.self, PublishCommand.self, CheckConfigCommand.self, BenchCommand.self,
+            ServeCommand.self, DevCommand.self, PublishCommand.self, CheckConfigCommand.self, VerifyCommand.self,
+            BenchCommand.self,
         ]
     )
 }
@@ -39,6 +41,10 @@ enum ToolVersion {
 
 /// How the tool's exit codes are told, after sysexits.h.
 enum ExitStatus {
+    /// Acknowledged events are missing or changed.
+    static let lost = ExitCode(2)
+    /// Nothing is known to be lost, but not everything could be checked.
+    static let incomplete = ExitCode(3)
     /// An event was refused: its sender has to change it.
     static let refused = ExitCode(65)
     /// A file of events cannot be read.

@@ -1,4 +1,4 @@
-import EventBus
+package import EventBus
 import Glibc
 import JetStream
 import NIOCore
@@ -132,7 +132,7 @@ extension GatewayConfiguration {
     /// The settings of the event bus.
     ///
     /// - Throws: ``GatewayConfigurationError`` with every value that cannot be one.
-    func busConfiguration() throws(GatewayConfigurationError) -> EventBusConfiguration {
+    package func busConfiguration() throws(GatewayConfigurationError) -> EventBusConfiguration {
         var faults: [String] = []
         var servers: [ServerURL] = []
         for text in natsServers {

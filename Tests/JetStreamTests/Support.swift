@@ -96,7 +96,9 @@ func publishAll(
                 settled += 1
             }
         }
-        if arrived.wait(timeout: .now() + 0.05) == .success { lane.drain { tag, outcome, _ in outcomes[Int(tag)].append(outcome) } }
+        if arrived.wait(timeout: .now() + 0.05) == .success {
+            lane.drain { tag, outcome, _ in outcomes[Int(tag)].append(outcome) }
+        }
         return outcomes
     }
 }

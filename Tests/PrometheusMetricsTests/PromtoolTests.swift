@@ -1,6 +1,7 @@
 import CoreMetrics
 import Foundation
 import PrometheusMetrics
+import ServerFixtures
 import Testing
 
 /// What Prometheus' own tool says of bodies and of the files for operators.

@@ -14,8 +14,9 @@ package struct AuditReport: Sendable {
     package internal(set) var changed = SequenceSet()
     /// Missing events that were recorded before the stream was created as it is now.
     package internal(set) var beforeCreation: UInt64 = 0
-    /// Events in the stream that no record names: published by others or before the audit began, not recorded yet, or
-    /// not recorded any more because the gateway was killed. `nil` where not all records were read.
+    /// Events in the stream that no record names; `nil` where not all records were read.
+    ///
+    /// Published by others or before the audit began, not recorded yet, or never, because the gateway was killed.
     package internal(set) var unaudited: UInt64?
     /// Messages in the event stream, and its first and last sequence.
     package internal(set) var messages: UInt64 = 0

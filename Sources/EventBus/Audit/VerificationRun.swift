@@ -97,7 +97,7 @@ struct VerificationRun {
         return doubts
     }
 
-    /// Whether to look again before a loss is believed: a few times in all.
+    /// Whether to look a third time or more before a loss is believed: in a cluster, a few times in all.
     mutating func mayLookAgain() -> Bool {
         guard looksLeft > 0 else { return false }
         looksLeft -= 1
