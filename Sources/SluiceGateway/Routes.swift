@@ -37,7 +37,10 @@ struct Routes: HTTPResponder {
         let path = request.uri.path
         let requestID = request.headers[.requestID].flatMap(RequestID.echo)
         var response: Response
-        if let problem = Self.refusal(request.method, path) {
+        if request.method == .options && path == "*" {
+            // Of the server as a whole (RFC 9110 §9.3.7).
+            response = Response(status: .ok, headers: [.allow: "GET, HEAD, OPTIONS, POST"])
+        } else if let problem = Self.refusal(request.method, path) {
             let id = requestID ?? RequestID.make()
             PublishLog.refused(problem, requestID: id, request: request, logger)
             response = problem.response(id)
