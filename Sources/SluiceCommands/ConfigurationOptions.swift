@@ -15,6 +15,8 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(setting: "API_PORT") var apiPort: String?
     @Option(setting: "HTTP_THREADS") var httpThreads: String?
     @Option(setting: "MAX_CONNECTIONS") var maxConnections: String?
+    @Option(setting: "MAX_CONNECTIONS_PER_ADDRESS") var maxConnectionsPerAddress: String?
+    @Option(setting: "HEADER_TIMEOUT") var headerTimeout: String?
     @Option(setting: "IDLE_TIMEOUT") var idleTimeout: String?
     @Option(setting: "NATS_MONITOR_URL") var natsMonitorURL: String?
     @Option(setting: "DURABILITY") var durability: String?
@@ -60,7 +62,9 @@ struct ConfigurationOptions: ParsableArguments {
     var given: [String: String] {
         let texts: [(name: String, value: String?)] = [
             ("NATS_URL", natsURL), ("NATS_CLUSTER_ID", natsClusterID), ("API_HOST", apiHost), ("API_PORT", apiPort),
-            ("HTTP_THREADS", httpThreads), ("MAX_CONNECTIONS", maxConnections), ("IDLE_TIMEOUT", idleTimeout),
+            ("HTTP_THREADS", httpThreads), ("MAX_CONNECTIONS", maxConnections),
+            ("MAX_CONNECTIONS_PER_ADDRESS", maxConnectionsPerAddress), ("HEADER_TIMEOUT", headerTimeout),
+            ("IDLE_TIMEOUT", idleTimeout),
             ("NATS_MONITOR_URL", natsMonitorURL), ("DURABILITY", durability), ("DRAIN_GRACE", drainGrace),
             ("DRAIN_TIMEOUT", drainTimeout), ("STREAM_NAME", streamName), ("DEAD_LETTER_STREAM", deadLetterStream),
             ("SUBJECT_PREFIX", subjectPrefix), ("MAX_MSGS", maxMessages), ("MAX_BYTES", maxBytes), ("MAX_AGE", maxAge),

@@ -50,6 +50,21 @@ extension Setting {
             target throws(SettingFault) in
             target.gateway.maxConnections = Int(try SettingText.count(text, 1...1_000_000))
         },
+        Setting(
+            "MAX_CONNECTIONS_PER_ADDRESS",
+            "count",
+            default: "0",
+            "most open HTTP connections of one client address (of one /64 in IPv6); 0: no limit of its own"
+        ) {
+            text,
+            target throws(SettingFault) in
+            target.gateway.maxConnectionsPerAddress = Int(try SettingText.count(text, 0...1_000_000))
+        },
+        Setting("HEADER_TIMEOUT", "seconds", default: "10", "how long a request's header may take to arrive") {
+            text,
+            target throws(SettingFault) in
+            target.gateway.headerTimeoutSeconds = try SettingText.seconds(text, 0.1...3600)
+        },
         Setting("IDLE_TIMEOUT", "seconds", default: "60", "how long an idle HTTP connection is kept") {
             text,
             target throws(SettingFault) in

@@ -17,6 +17,8 @@ final class ConnectionEdge: ChannelDuplexHandler {
     static let aheadBytesMax = 4 * 1024
 
     private var ahead = 0
+    /// How many bytes have come, in all.
+    private(set) var received = 0
     /// A read was asked for while the client did not take its answers.
     private var readIsHeldBack = false
     private var context: ChannelHandlerContext?
@@ -63,7 +65,9 @@ final class ConnectionEdge: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        ahead += unwrapInboundIn(data).readableBytes
+        let count = unwrapInboundIn(data).readableBytes
+        ahead += count
+        received += count
         hasRead = true
         context.fireChannelRead(data)
     }

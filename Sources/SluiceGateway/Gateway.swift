@@ -144,6 +144,10 @@ public struct Gateway: Service {
 
     private func makeApplication(_ group: any EventLoopGroup, _ loops: PublishLoops) -> Application<Routes> {
         let settings = PublishSettings(configuration)
+        let gate = ConnectionGate(
+            connectionsMax: configuration.effectiveMaxConnections,
+            perAddressMax: configuration.maxConnectionsPerAddress
+        )
         let logger = logger
         // Hummingbird would announce the listener in its own words as well.
         var quietLogger = logger
@@ -156,7 +160,7 @@ public struct Gateway: Service {
                 clusterID: configuration.natsClusterID
             ),
             reports: TenantReports(metrics: observation.tenants),
-            metrics: MetricsPage(bus: bus, observation: observation, loops: loops)
+            metrics: MetricsPage(bus: bus, observation: observation, loops: loops, connections: gate.counts)
         )
         return Application(
             responder: Routes(pages: pages, logger: logger),
@@ -165,14 +169,14 @@ public struct Gateway: Service {
                     http: HTTP1Channel(responder: responder),
                     loops: loops,
                     settings: settings,
+                    gate: gate,
                     logger: logger
                 )
             },
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port),
                 serverName: nil,
-                backlog: 1024,
-                availableConnectionsDelegate: MaximumAvailableConnections(configuration.effectiveMaxConnections)
+                backlog: 1024
             ),
             onServerRunning: { channel in
                 logger.info("listening", metadata: ["address": "\(channel.localAddress?.description ?? "?")"])

@@ -19,10 +19,15 @@ struct GatewayChannel: ServerChildChannel {
     let http: HTTP1Channel
     let loops: PublishLoops
     let settings: PublishSettings
+    let gate: ConnectionGate
     let logger: Logger
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            if let refusal = gate.admit(channel) {
+                try channel.pipeline.syncOperations.addHandler(RefusalHandler(gate, refusal))
+                return Value(channel: channel, handedOff: channel.eventLoop.makeSucceededFuture(nil))
+            }
             let promise = channel.eventLoop.makePromise(of: HTTP1Channel.Value?.self)
             var limits = NIOHTTPDecoderLimitConfiguration()
             limits.maxHeaderFieldSize = PublishSettings.headerBytesMax

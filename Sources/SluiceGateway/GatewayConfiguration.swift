@@ -72,6 +72,11 @@ public struct GatewayConfiguration: Sendable {
     public var maxInFlight: Int = 4096
     /// Most open HTTP connections.
     public var maxConnections: Int = 20_000
+    /// Most open HTTP connections of one client address, 0 for no limit of its own: behind a proxy or an address
+    /// translator all clients have one.
+    public var maxConnectionsPerAddress: Int = 0
+    /// How long the head of an HTTP request may take to arrive, in seconds from its first byte.
+    public var headerTimeoutSeconds: Double = 10
     /// How long an idle HTTP connection is kept, in seconds.
     public var idleTimeoutSeconds: Double = 60
     /// How long a gateway that was told to stop goes on accepting requests, in seconds, for load balancers to turn away.
@@ -99,7 +104,7 @@ extension GatewayConfiguration {
     var effectiveMaxConnections: Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return maxConnections }
-        return min(maxConnections, max(Int(clamping: limit.rlim_cur) - 64, 16))
+        return min(maxConnections, max(Int(clamping: limit.rlim_cur) - 128, 16))
     }
 
     /// How many event loops serve HTTP.

@@ -63,6 +63,13 @@ extension PublishHandler {
         write(PublishLoop.overloadAnswer, request.requestID, rendered: rendered)
     }
 
+    /// Answers a request of another route whose body is not what it should be, in that route's place.
+    func refusePassed(_ problem: Problem) {
+        keepAlive = false
+        // The answer that has begun goes on, and is the last.
+        if !passedAnswerHasBegun { refuseUnread(problem) }
+    }
+
     /// Logs a problem, counts it for `events` events and writes it.
     func finish(
         _ problem: Problem,
@@ -136,15 +143,26 @@ extension PublishHandler {
             return
         }
         switch state {
-        case .passing: context.fireErrorCaught(error)
-        case .closing, .waiting: context.close(promise: nil)
+        case .passing: refusePassed(Self.problem(of: parserError))
+        // What comes behind the last answer is thrown away; closing now could take the answer with it.
+        case .closing: break
+        case .waiting: context.close(promise: nil)
         case .idle, .collecting, .discarding:
-            keepAlive = false
-            let problem = Self.problem(of: parserError)
-            let id = RequestID.make()
-            PublishLog.refused(problem, requestID: id, logger)
-            write(problem.answer(requestID: id), id)
+            refuseUnread(Self.problem(of: parserError))
         }
+    }
+
+    /// Answers what is not, or not yet, a request; the connection ends.
+    private func refuseUnread(_ problem: Problem) {
+        keepAlive = false
+        switch state {
+        case .collecting(let request): loop.account.refused(problem.kind, request.tenant)
+        case .idle, .discarding: route = .other
+        case .waiting, .passing, .closing: break
+        }
+        let id = RequestID.make()
+        PublishLog.refused(problem, requestID: id, logger)
+        write(problem.answer(requestID: id), id)
     }
 
     private static func problem(of error: HTTPParserError) -> Problem {
@@ -200,10 +218,16 @@ extension PublishHandler {
         switch state {
         case .idle where edge.isQuiescing && !edge.hasRead: closeIfUntouched()
         case .idle where quiet > settings.idleTimeout: close()
+        case .idle:
+            guard let headStartedAt, now - max(headStartedAt, lastActivity) > settings.headerTimeout else { break }
+            let seconds = settings.headerTimeout.nanoseconds / 1_000_000_000
+            refuseUnread(Problem(kind: .requestTimeout, detail: "the header did not arrive within \(seconds) s"))
         case .collecting(let request) where quiet > bodyAllowance:
             let seconds = bodyAllowance.nanoseconds / 1_000_000_000
             refuse(Problem(kind: .requestTimeout, detail: "the body did not arrive within \(seconds) s"), request.head)
-        case .passing(false, _) where quiet > settings.requestTimeout: close()
+        case .passing(false, _) where quiet > bodyAllowance:
+            if passedAnswerHasBegun { return close() }
+            refusePassed(Problem(kind: .requestTimeout, detail: "the body did not arrive in time"))
         case .discarding where quiet > settings.requestTimeout: close()
         case .closing:
             if let flushedAt = edge.flushedAt {

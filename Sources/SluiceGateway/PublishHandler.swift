@@ -39,10 +39,19 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var state = State.idle
     private var body = ByteBuffer()
     var keepAlive = true
+    /// The other route's answer has begun.
+    var passedAnswerHasBegun = false
+    /// Where the bodies of the request began, by the bytes of the connection, and how many bytes of body have come since.
+    private var framingStart = 0
+    var bodyBytes = 0
+    /// When the head that is arriving was first seen, if it is arriving piece by piece.
+    var headStartedAt: NIODeadline?
+    /// Something was decoded since the last read.
+    private var hasDecoded = false
     var lastActivity = NIODeadline.now()
     /// When the head of the request under way was read, and which route it took.
     private(set) var startedAt = NIODeadline.now()
-    private(set) var route = RouteLabel.other
+    var route = RouteLabel.other
     /// When its events were handed to JetStream.
     private(set) var submittedAt = NIODeadline.now()
     /// The spans of the publishing request under way.
@@ -92,28 +101,33 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        hasDecoded = true
         switch unwrapInboundIn(data) {
-        case .head(var head):
-            RequestRules.normalise(&head)
-            receive(head, context: context)
+        case .head(let head): receive(head, context: context)
         case .body(let bytes): receive(bytes, context: context, data: data)
         case .end: receiveEnd(context: context, data: data)
         }
     }
 
-    private func receive(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+    private func receive(_ received: HTTPRequestHead, context: ChannelHandlerContext) {
         if case .closing = state { return }
+        var head = received
         lastActivity = .now()
         startedAt = lastActivity
+        route = .other
         edge.hasRead = false
+        headStartedAt = nil
         keepAlive = head.isKeepAlive && !RequestRules.endsHTTP(head)
-        guard let route = PublishRequest.route(head) else {
-            self.route = RouteLabel(target: head.uri)
-            return pass(head, context: context)
-        }
-        self.route = RouteLabel(route)
-        trace = loop.tracer.map { RequestTrace($0, head, self.route) }
+        framingStart = edge.received
+        bodyBytes = 0
         do throws(Problem) {
+            try RequestRules.normalise(&head)
+            guard let route = PublishRequest.route(head) else {
+                self.route = RouteLabel(target: head.uri)
+                return try pass(head, context: context)
+            }
+            self.route = RouteLabel(route)
+            trace = loop.tracer.map { RequestTrace($0, head, self.route) }
             let limit = loop.intake.eventBytesMax
             let request = try PublishRequest(route, head, settings, eventBytesMax: limit)
             if loop.bodyBytes > PublishSettings.bodyBytesInAllMax { throw Self.overloaded }
@@ -126,37 +140,42 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// Leaves a request to the other routes.
-    private func pass(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-        do throws(Problem) {
-            let codings = head.headers["transfer-encoding"]
-            try RequestRules.check(
-                head,
-                hosts: head.headers["host"].count,
-                transferCoding: codings.isEmpty ? nil : codings.joined(separator: ", ")
-            )
-            let expectation = head.headers.first(name: "expect")
-            try settings.check(head.uri)
-            try settings.check(expectation: expectation)
-            if expectation != nil && head.isHTTP11 { proceed(context) }
-            if !isHandedOff {
-                do {
-                    try handOff(context)
-                } catch {
-                    throw Problem(kind: .internalError, detail: "the request cannot be served")
-                }
-                isHandedOff = true
-            }
-            state = .passing(requestIsComplete: false, answerIsComplete: false)
-            var head = head
-            // Hummingbird goes by this field alone.
-            if !keepAlive { head.headers.replaceOrAdd(name: "connection", value: "close") }
-            context.fireChannelRead(wrapInboundOut(.head(head)))
-        } catch {
-            refuse(error, head)
+    private func pass(_ head: HTTPRequestHead, context: ChannelHandlerContext) throws(Problem) {
+        let codings = head.headers["transfer-encoding"]
+        let hosts = head.headers["host"]
+        try RequestRules.check(
+            head,
+            hosts: hosts.count,
+            host: hosts.first,
+            transferCoding: codings.isEmpty ? nil : codings.joined(separator: ", ")
+        )
+        if head.uri.utf8.contains(UInt8(ascii: "#")) {
+            throw RequestRules.malformed("the request target has a fragment")
         }
+        let expectations = head.headers["expect"]
+        let expectation = expectations.isEmpty ? nil : expectations.joined(separator: ", ")
+        try settings.check(head.uri)
+        try settings.check(expectation: expectation)
+        try settings.check(length: head.headers.first(name: "content-length"), settings.bodyLimit)
+        if expectation != nil && head.isHTTP11 { proceed(context) }
+        if !isHandedOff {
+            do {
+                try handOff(context)
+            } catch {
+                throw Problem(kind: .internalError, detail: "the request cannot be served")
+            }
+            isHandedOff = true
+        }
+        state = .passing(requestIsComplete: false, answerIsComplete: false)
+        passedAnswerHasBegun = false
+        var head = head
+        // Hummingbird goes by this field alone.
+        if !keepAlive { head.headers.replaceOrAdd(name: "connection", value: "close") }
+        context.fireChannelRead(wrapInboundOut(.head(head)))
     }
 
     private func receive(_ bytes: ByteBuffer, context: ChannelHandlerContext, data: NIOAny) {
+        bodyBytes += bytes.readableBytes
         switch state {
         case .collecting(let request):
             guard body.readableBytes + bytes.readableBytes <= request.bodyLimit.bytes else {
@@ -172,7 +191,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 body.writeImmutableBuffer(bytes)
             }
         case .passing:
-            lastActivity = .now()
+            if bodyBytes > settings.bodyBytesMax { return refusePassed(settings.bodyLimit.problem) }
             context.fireChannelRead(data)
         case .idle, .waiting, .discarding, .closing: break
         }
@@ -180,7 +199,9 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func receiveEnd(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
-        case .collecting(let request): publish(request)
+        case .collecting(let request):
+            if let problem = framingProblem { return refuse(problem, request.head) }
+            publish(request)
         case .passing(_, let answerIsComplete):
             passed(requestIsComplete: true, answerIsComplete: answerIsComplete)
             context.fireChannelRead(data)
@@ -191,13 +212,18 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The answer of another route passes by.
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard case .passing(let requestIsComplete, _) = state else { return context.write(data, promise: promise) }
-        let part = unwrapOutboundIn(data)
-        if case .head(let head) = part, head.status.code >= 200 { passingStatus = head.status.code }
-        switch part {
-        case .head(var head) where (!keepAlive || isLeaving) && head.status.code >= 200:
-            keepAlive = false
-            head.headers.replaceOrAdd(name: "connection", value: "close")
+        guard case .passing(let requestIsComplete, _) = state else {
+            // The connection has been given its last answer.
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        switch unwrapOutboundIn(data) {
+        case .head(var head) where head.status.code >= 200:
+            passedAnswerHasBegun = true
+            passingStatus = head.status.code
+            // What is still to come of the request may be wrong, or never come: the next one is not waited for.
+            if !requestIsComplete || isLeaving { keepAlive = false }
+            if !keepAlive { head.headers.replaceOrAdd(name: "connection", value: "close") }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
             lastActivity = .now()
@@ -210,7 +236,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func passed(requestIsComplete: Bool, answerIsComplete: Bool) {
-        if requestIsComplete && answerIsComplete {
+        if answerIsComplete && (requestIsComplete || !keepAlive) {
             state = keepAlive && !edge.isQuiescing ? .idle : .closing
             edge.hasRead = false
         } else {
@@ -255,6 +281,27 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
         trace = nil
     }
 
+    /// After every read: looks for a body that is all framing, and for a head that comes in pieces.
+    func channelReadComplete(context: ChannelHandlerContext) {
+        switch state {
+        case .collecting(let request):
+            if let problem = framingProblem { refuse(problem, request.head) }
+        case .passing(requestIsComplete: false, _):
+            if let problem = framingProblem { refusePassed(problem) }
+        case .idle where !hasDecoded && headStartedAt == nil: headStartedAt = .now()
+        default: break
+        }
+        hasDecoded = false
+        context.fireChannelReadComplete()
+    }
+
+    /// What is wrong with a body whose chunk sizes, extensions and trailers are out of all proportion to the chunks.
+    private var framingProblem: Problem? {
+        let framing = edge.received - framingStart - bodyBytes
+        guard framing > PublishSettings.framingBytesMax + 8 * bodyBytes else { return nil }
+        return RequestRules.malformed("the chunked body has \(framing) bytes that are not in its chunks")
+    }
+
     func dropBody() {
         loop.bodyBytes -= body.readableBytes
         body = ByteBuffer()
@@ -262,7 +309,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// How long the body that is arriving may take in all.
     var bodyAllowance: TimeAmount {
-        settings.requestTimeout + .seconds(Int64(body.readableBytes / PublishSettings.bodyBytesPerSecondMin))
+        settings.requestTimeout + .seconds(Int64(bodyBytes / PublishSettings.bodyBytesPerSecondMin))
     }
 
     private static let overloaded = Problem(

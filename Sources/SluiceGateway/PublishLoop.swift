@@ -121,7 +121,6 @@ final class PublishLoop: @unchecked Sendable {
     func settle() -> LoopState {
         account.fold()
         return LoopState(
-            connections: connections.count,
             bodyBytes: bodyBytes,
             inFlight: limit.inFlight,
             inFlightLimit: limit.limit,
@@ -178,14 +177,12 @@ final class PublishLoop: @unchecked Sendable {
 
 /// What an event loop holds at an instant.
 struct LoopState: Sendable {
-    var connections = 0
     var bodyBytes = 0
     var inFlight = 0
     var inFlightLimit = 0
     var overloadRejections: UInt64 = 0
 
     static func += (sum: inout LoopState, other: LoopState) {
-        sum.connections += other.connections
         sum.bodyBytes += other.bodyBytes
         sum.inFlight += other.inFlight
         sum.inFlightLimit += other.inFlightLimit

@@ -58,7 +58,12 @@ final class PublishRequest: Sendable {
     ) throws(Problem) {
         var fields = KnownFields()
         for (name, value) in head.headers { fields.note(name, value) }
-        try RequestRules.check(head, hosts: fields.hosts, transferCoding: fields.transferCoding)
+        try RequestRules.check(
+            head,
+            hosts: fields.hosts,
+            host: fields.host,
+            transferCoding: fields.transferCoding
+        )
         try settings.check(head.uri)
         try settings.check(expectation: fields.expectation)
         if fields.contentTypes > 1 {
@@ -127,18 +132,21 @@ struct KnownFields {
     var prefersMinimal = false
     var expectation: String?
     var contentLength: String?
+    var host: String?
     var hosts = 0
     var transferCoding: String?
 
     /// Takes note of a field; the length of its name decides which it can be.
     mutating func note(_ name: String, _ value: String) {
         switch name.utf8.count {
-        case 4 where name.isASCIIEqual(to: "host"): hosts += 1
+        case 4 where name.isASCIIEqual(to: "host"):
+            host = value
+            hosts += 1
         case 6:
             if name.isASCIIEqual(to: "prefer") {
                 prefersMinimal = prefersMinimal || Self.asksForMinimal(value)
             } else if name.isASCIIEqual(to: "expect") {
-                expectation = value
+                expectation = expectation.map { $0 + ", " + value } ?? value
             }
         case 10 where name.isASCIIEqual(to: "tracestate"): tracestate = value
         case 11:

@@ -9,11 +9,17 @@ struct PublishSettings: Sendable {
     /// Most bytes of all header fields together, and most fields: more is 431.
     static let headerBytesMax = 80 * 1024
     static let headerFieldsMax = 256
+    /// Most bytes of a chunked body that are not in its chunks, besides a few for each byte that is.
+    ///
+    /// Up to 64 KiB of the next requests may be read together with the body's end, and are not told apart from it.
+    static let framingBytesMax = 80 * 1024
 
     /// Most bytes of a request body.
     let bodyBytesMax: Int
     /// How long a connection may be idle.
     let idleTimeout: TimeAmount
+    /// How long a request's head may take to arrive, from its first byte.
+    let headerTimeout: TimeAmount
     /// How long a request may take to arrive, with ``bodyBytesPerSecondMin`` on top for its body.
     let requestTimeout = TimeAmount.seconds(30)
     /// The slowest a large body may come, in bytes a second.
@@ -31,6 +37,7 @@ struct PublishSettings: Sendable {
 
     init(_ configuration: GatewayConfiguration) {
         bodyBytesMax = configuration.maxBodyBytes
+        headerTimeout = .milliseconds(Int64(configuration.headerTimeoutSeconds * 1000))
         idleTimeout = .milliseconds(Int64(configuration.idleTimeoutSeconds * 1000))
     }
 
@@ -59,18 +66,21 @@ struct PublishSettings: Sendable {
         writeTimeout + .seconds(Int64(bytes / Self.bodyBytesPerSecondMin))
     }
 
+    /// How large a body may be whatever it is.
+    var bodyLimit: BodyLimit { BodyLimit(bytes: bodyBytesMax, told: bodyBytesMax) }
+
     /// How large a body may be: only a batch may be larger than the largest event.
     func bodyLimit(isBatch: Bool, eventBytesMax: Int) -> BodyLimit {
         let single = eventBytesMax + Self.singleBodySlack
         return isBatch || single >= bodyBytesMax
-            ? BodyLimit(bytes: bodyBytesMax, told: bodyBytesMax) : BodyLimit(bytes: single, told: eventBytesMax)
+            ? bodyLimit : BodyLimit(bytes: single, told: eventBytesMax)
     }
 
     /// Refuses a body that announces itself as too large, before any of it is read.
     func check(length: String?, _ limit: BodyLimit) throws(Problem) {
         guard let length else { return }
-        let count = Int(length) ?? .max
-        if count > bodyBytesMax { throw BodyLimit(bytes: bodyBytesMax, told: bodyBytesMax).problem }
+        let count = Int(length.prefix { $0 != " " && $0 != "\t" }) ?? .max
+        if count > bodyBytesMax { throw bodyLimit.problem }
         if count > limit.bytes { throw limit.problem }
     }
 }

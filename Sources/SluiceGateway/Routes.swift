@@ -18,13 +18,14 @@ struct MetricsPage: Sendable {
     let bus: EventBus
     let observation: Observation
     let loops: PublishLoops
+    let connections: ConnectionCounts
 
     /// Everything counted until now, whatever event loop counted it.
     func answer() async throws(Problem) -> Response {
         guard let metrics = observation.metrics else {
             throw Problem(kind: .notFound, detail: "there are no metrics: METRICS is false")
         }
-        let body = metrics.page(observation.state(bus, await loops.settle()))
+        let body = metrics.page(observation.state(bus, await loops.settle(), connections))
         return Response(
             status: .ok,
             headers: [.contentType: PrometheusRegistry.contentType],
@@ -75,8 +76,13 @@ struct Routes: HTTPResponder {
         let requestID = request.headers[.requestID].flatMap(RequestID.echo)
         var response: Response
         do {
-            if let problem = Self.refusal(request.method, path) { throw problem }
-            response = try await router.respond(to: request, context: context)
+            if request.method == .options && path == "*" {
+                // Of the server as a whole (RFC 9110 §9.3.7).
+                response = Response(status: .ok, headers: [.allow: "GET, HEAD, OPTIONS, POST"])
+            } else {
+                if let problem = Self.refusal(request.method, path) { throw problem }
+                response = try await router.respond(to: request, context: context)
+            }
             if let requestID { response.headers[.requestID] = requestID }
         } catch let problem as Problem {
             let id = requestID ?? RequestID.make()

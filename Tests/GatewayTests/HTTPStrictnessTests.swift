@@ -70,7 +70,8 @@ extension EndToEnd {
         // MARK: The request target (RFC 9112 §3.2.2)
 
         static let absoluteTargets = [
-            "http://x/v1/events", "http://x:8080/v1/events", "HTTP://x/v1/events", "http://x/", "http://x",
+            "http://sluice.test/v1/events", "http://sluice.test:80/v1/events", "HTTP://Sluice.test/v1/events",
+            "http://sluice.test/", "http://sluice.test",
         ]
 
         @Test(arguments: absoluteTargets)
@@ -86,12 +87,13 @@ extension EndToEnd {
         @Test func `a target in absolute form means the same on every route, with its query`() throws {
             let stack = try StackPool.stack()
             let connection = try stack.gateway.connect()
-            #expect(try connection.get("http://x/health/live").status == 200)
-            #expect(try connection.get("http://x/none").status == 404)
+            #expect(try connection.get("http://sluice.test/health/live").status == 200)
+            #expect(try connection.get("http://sluice.test/none").status == 404)
             let entries = [TestEvent().json, "{}"]
-            #expect(try connection.exchange(batch(entries, to: "http://x/v1/events")).status == 400)
-            #expect(try connection.exchange(batch(entries, to: "http://x/v1/events?on-invalid=skip")).status == 207)
-            #expect(try connection.exchange(batch(entries, to: "http://x?on-invalid=skip")).status == 207)
+            #expect(try connection.exchange(batch(entries, to: "http://sluice.test/v1/events")).status == 400)
+            for target in ["http://sluice.test/v1/events?on-invalid=skip", "http://sluice.test?on-invalid=skip"] {
+                #expect(try connection.exchange(batch(entries, to: target)).status == 207)
+            }
         }
 
         // MARK: Upgrade and CONNECT (RFC 9110 §7.8, §9.3.6)

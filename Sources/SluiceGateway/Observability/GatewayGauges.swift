@@ -9,6 +9,8 @@ struct GatewayState: Sendable {
     var streamName: String
     var reconnects: UInt64 = 0
     var loops: LoopState
+    var connections = 0
+    var connectionsRefused = (global: 0, address: 0)
     /// `nil` with `REDIS_URL=off`: the series is then absent.
     var redisIsConnected: Bool?
     var flushes: UInt64 = 0
@@ -49,7 +51,10 @@ struct GatewayGauges: Sendable {
         set("sluice_publish_in_flight", Double(state.loops.inFlight))
         set("sluice_publish_in_flight_limit", Double(state.loops.inFlightLimit))
         raise("sluice_overload_rejections_total", state.loops.overloadRejections)
-        set("sluice_http_connections", Double(state.loops.connections))
+        set("sluice_http_connections", Double(state.connections))
+        let refused = "sluice_http_connections_refused_total"
+        raise(refused, UInt64(max(state.connectionsRefused.global, 0)), [("reason", "global")])
+        raise(refused, UInt64(max(state.connectionsRefused.address, 0)), [("reason", "address")])
         set("sluice_http_body_bytes", Double(state.loops.bodyBytes))
         if let connected = state.redisIsConnected { set("sluice_redis_connected", connected ? 1 : 0) }
         set("sluice_tenant_counts_pending", Double(state.countsPending))
@@ -74,7 +79,9 @@ struct GatewayGauges: Sendable {
         Meter(label: name, dimensions: dimensions, factory: registry).set(value)
     }
 
-    private func raise(_ name: String, _ value: UInt64) { registry.counter(name)?.raise(to: value) }
+    private func raise(_ name: String, _ value: UInt64, _ dimensions: [(String, String)] = []) {
+        registry.counter(name, dimensions: dimensions)?.raise(to: value)
+    }
 
     private static func seconds(since instant: ContinuousClock.Instant) -> Double {
         let age = (ContinuousClock.now - instant).components

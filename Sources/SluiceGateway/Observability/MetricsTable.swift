@@ -29,6 +29,11 @@ enum MetricsTable {
             labels: [.closed("route", [RouteLabel.events.text, RouteLabel.publish.text])]
         ),
         .gauge("sluice_http_connections", help: "Open HTTP connections."),
+        .counter(
+            "sluice_http_connections_refused_total",
+            help: "Connections refused at a cap.",
+            labels: [.closed("reason", ["global", "address"])]
+        ),
         .gauge("sluice_http_body_bytes", help: "Bytes of request bodies that are arriving."),
         .histogram("sluice_event_loop_lag_seconds", help: "How late a timer of an event loop came."),
     ]

@@ -80,8 +80,10 @@ struct Observation: Sendable {
     }
 
     /// What `/metrics` shows of the moment.
-    func state(_ bus: EventBus, _ loops: LoopState) -> GatewayState {
+    func state(_ bus: EventBus, _ loops: LoopState, _ connections: ConnectionCounts) -> GatewayState {
         var state = GatewayState(status: bus.status, streamName: bus.streamName.description, loops: loops)
+        state.connections = connections.open
+        state.connectionsRefused = (connections.refusedGlobal, connections.refusedAddress)
         state.redisIsConnected = redis?.state.isConnected
         if let status = tenants?.status {
             state.flushes = status.flushes
