@@ -57,6 +57,8 @@ package struct ConcurrencyLimit: Sendable {
     private var changed: Nanoseconds = .min
     /// Since when all that was seen was bad.
     private var badSince: Nanoseconds?
+    /// The limit before the broker fell silent, until something is answered or given up.
+    private var beforeSilence = 0
     /// Whether the limit was lowered to measure the minimum.
     private var isProbing = false
     private var window = Window(start: 0)
@@ -136,11 +138,13 @@ package struct ConcurrencyLimit: Sendable {
         let elapsed = now - window.start
         guard elapsed >= settings.window else { return }
         if window.timeouts > 0 {
+            beforeSilence = 0
             halve(1)
         } else if window.answers >= Self.answersMin || (window.answers > 0 && elapsed >= settings.window * 5) {
             judge(elapsed, now: now)
         } else if window.answers == 0 && inFlight > 0 && now - progress > target {
-            halve(Int(min(elapsed / settings.window, 32)))
+            if beforeSilence == 0 { beforeSilence = limit }
+            halve(Int(min((now - progress - target) / settings.window + 1, elapsed / settings.window, 32)))
         } else if inFlight > 0 {
             // Answers to what was submitted before the last change may still come; they prove nothing yet.
             return
@@ -156,6 +160,9 @@ package struct ConcurrencyLimit: Sendable {
 
     private mutating func judge(_ elapsed: Nanoseconds, now: Nanoseconds) {
         learn()
+        // Silent, and then back before the first timeout: a hiccup, after which most of what was known still holds.
+        limit = Swift.max(limit, beforeSilence / 2)
+        beforeSilence = 0
         // What is waiting will take as long as this at the pace just seen: in a growing queue the answers tell too late.
         let expected = Nanoseconds(Double(elapsed) / Double(window.done) * Double(inFlight))
         let latency = Swift.max(window.latencies / Nanoseconds(window.answers), expected, 1)

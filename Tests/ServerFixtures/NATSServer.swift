@@ -29,19 +29,24 @@ package final class NATSServer: Sendable {
     package let binary: Binary
     package let directory = TemporaryDirectory()
     private let extraConfiguration: String
+    private let extraJetStream: String
     private let child = Shared<ChildProcess?>(nil)
 
     /// Starts a server and waits until it answers.
     ///
-    /// - Parameter extraConfiguration: Lines added to its configuration file.
+    /// - Parameters:
+    ///   - extraConfiguration: Lines added to its configuration file.
+    ///   - extraJetStream: What is added to its `jetstream` block.
     package init(
         _ binary: Binary = NATSServer.standard,
         port: UInt16? = nil,
-        extraConfiguration: String = ""
+        extraConfiguration: String = "",
+        extraJetStream: String = ""
     ) throws {
         self.binary = binary
         self.port = try port ?? freePort()
         self.extraConfiguration = extraConfiguration
+        self.extraJetStream = extraJetStream
         try start()
     }
 
@@ -59,7 +64,7 @@ package final class NATSServer: Sendable {
         let configuration = """
             listen: "127.0.0.1:\(port)"
             server_name: "test-\(port)"
-            jetstream { store_dir: "\(directory.path)/store" }
+            jetstream { store_dir: "\(directory.path)/store", \(extraJetStream) }
             \(extraConfiguration)
             """
         let file = "\(directory.path)/nats.conf"
