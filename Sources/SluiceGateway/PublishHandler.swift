@@ -203,6 +203,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if let problem = framingProblem { return refuse(problem, request.head) }
             publish(request)
         case .passing(_, let answerIsComplete):
+            if let problem = framingProblem, !passedAnswerHasBegun { return refusePassed(problem) }
             passed(requestIsComplete: true, answerIsComplete: answerIsComplete)
             context.fireChannelRead(data)
         case .discarding: state = .idle
