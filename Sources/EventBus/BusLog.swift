@@ -47,6 +47,13 @@ enum BusLog {
         )
     }
 
+    static func oldCluster(_ version: String, _ logger: Logger) {
+        logger.warning(
+            "a cluster of this nats-server may lose acknowledged events when leaders change; use 2.10 or later",
+            metadata: ["server_version": "\(version)"]
+        )
+    }
+
     static func full(_ share: Double, _ logger: Logger) {
         logger.warning(
             "the event stream is nearly full",

@@ -12,7 +12,9 @@ package final class TestSocket: @unchecked Sendable {
 
     /// Connects to a port of loopback; nil if refused.
     package static func connect(port: UInt16) -> TestSocket? {
-        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        let socket = TestSocket(
+            descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        )
         let status = withLoopback(port) { Glibc.connect(socket.descriptor, $0, $1) }
         guard status == 0 else { return nil }
         socket.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
@@ -21,7 +23,9 @@ package final class TestSocket: @unchecked Sendable {
 
     /// Listens on a port of loopback, 0 for any; nil if it is taken.
     package static func listen(port: UInt16, receiveBuffer: Int32? = nil) -> TestSocket? {
-        let socket = TestSocket(descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        let socket = TestSocket(
+            descriptor: Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        )
         socket.setOption(SOL_SOCKET, SO_REUSEADDR, 1)
         if let receiveBuffer { socket.setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         guard withLoopback(port, { bind(socket.descriptor, $0, $1) }) == 0, Glibc.listen(socket.descriptor, 128) == 0
@@ -32,7 +36,7 @@ package final class TestSocket: @unchecked Sendable {
     /// Waits for a connection; nil when none came in time or the socket was shut down.
     package func accept(timeoutMilliseconds: Int32) -> TestSocket? {
         guard waitReadable(timeoutMilliseconds) else { return nil }
-        let accepted = Glibc.accept(descriptor, nil, nil)
+        let accepted = Glibc.accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
         guard accepted >= 0 else { return nil }
         let socket = TestSocket(descriptor: accepted)
         socket.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
