@@ -58,6 +58,10 @@ extension TraceCollector {
         package let kind: String
         /// The value as JSON.
         package let text: String
+
+        package init(key: String, kind: String, text: String) {
+            (self.key, self.kind, self.text) = (key, kind, text)
+        }
     }
 
     package struct Event: Decodable, Equatable {
