@@ -16,10 +16,17 @@ class Run:
         self.functions = {}
         self.started, self.ended, self.skipped, self.failed = set(), set(), set(), set()
         self.cases = 0
-        self.finished = False
+        self.unfinished = []
         self.stray_issues = 0
 
     def read(self, path):
+        """Takes the stream of one process; several make up a run."""
+        self.finished = False
+        self._read(path)
+        if not self.finished:
+            self.unfinished.append(path)
+
+    def _read(self, path):
         try:
             with open(path, encoding="utf-8") as lines:
                 for line in lines:
@@ -61,13 +68,14 @@ def is_failure(issue):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("events", help="the file of --event-stream-output-path")
+    parser.add_argument("events", nargs="+", help="the files of --event-stream-output-path, one for each process")
     parser.add_argument("--exit-status", type=int, default=0, help="what swift test ended with")
     parser.add_argument("--failed-phases", type=int, default=0, help="checks before the tests that failed")
     arguments = parser.parse_args()
 
     run = Run()
-    run.read(arguments.events)
+    for path in arguments.events:
+        run.read(path)
     tests = run.functions
     unended = [test for test in run.started - run.ended if test in tests]
     failed = {test for test in run.failed if test in tests} | set(unended)
@@ -80,9 +88,9 @@ def main():
         print(f"failed: {tests[test]}  [{test}]" + ("  (never ended)" if test in unended else ""))
     for test in sorted(skipped, key=tests.get):
         print(f"skipped, which counts as failed: {tests[test]}  [{test}]")
-    if not run.finished:
+    for path in run.unfinished:
         others += 1
-        print("failed: the test process ended before the run did (a crash, or it was stopped)")
+        print(f"failed: a test process ended before its run did (a crash, or it was stopped): {path}")
     if not run.ended and not failed:
         others += 1
         print("failed: no test ran")

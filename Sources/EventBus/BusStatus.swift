@@ -37,6 +37,10 @@ public struct BusStatus: Sendable {
     public internal(set) var lastCanary: ContinuousClock.Instant?
     /// Whether the bus is being stopped.
     public internal(set) var draining: Bool
+    /// Whether the event stream acknowledges nothing although events are sent to it.
+    public internal(set) var streamIsSilent = false
+    /// Whether the event stream, or the server's storage, refused the last events because it is full.
+    public internal(set) var storeIsFull = false
 
     /// Whether a canary was acknowledged within the last ``canaryLife``.
     public var canaryAlive: Bool {
@@ -48,7 +52,9 @@ public struct BusStatus: Sendable {
     public static let canaryLife = Duration.seconds(3)
 
     /// Whether a publish can be expected to succeed now.
-    public var isReady: Bool { connection.isConnected && streamsVerified && canaryAlive && !draining }
+    public var isReady: Bool {
+        connection.isConnected && streamsVerified && canaryAlive && !streamIsSilent && !draining
+    }
 
     /// Why the bus is not ready, as sentences; empty when it is.
     public var reasons: [String] {
@@ -64,6 +70,8 @@ public struct BusStatus: Sendable {
         if connection.isConnected && streamsVerified && !canaryAlive {
             reasons.append("no recent PubAck for the readiness canary")
         }
+        if streamIsSilent { reasons.append("the event stream acknowledges nothing") }
+        if storeIsFull { reasons.append("the event stream, or the server's storage, is full") }
         return reasons
     }
 }

@@ -6,8 +6,9 @@ package import JetStream
 /// wait longer, and in the end for nothing, past their deadline. So the limit falls while the latency is above a
 /// target and rises while it is below and the limit is what binds. The target leaves a healthy broker alone: it is far
 /// above the latency of one that is merely busy, and follows one that is merely far away (its slow-moving minimum).
-/// A broker that falls silent is noticed before the first timeout: the limit halves with every window until only a
-/// trickle of probes is left, and doubles with every round trip once they are answered.
+/// A broker that falls silent is noticed before the first timeout: the limit halves with every window down to what is
+/// never worth refusing, with timeouts down to a trickle of probes, and doubles with every round trip once they are
+/// answered.
 ///
 /// Pure: time comes from outside, in nanoseconds of a monotonic clock. One for each event loop, no lock.
 package struct ConcurrencyLimit: Sendable {
@@ -139,12 +140,16 @@ package struct ConcurrencyLimit: Sendable {
         guard elapsed >= settings.window else { return }
         if window.timeouts > 0 {
             beforeSilence = 0
-            halve(1)
+            // So little that nothing is won by refusing it, until a second window shows that it is too much.
+            halve(1, least: limit > settings.floor ? settings.floor : settings.trickle)
         } else if window.answers >= Self.answersMin || (window.answers > 0 && elapsed >= settings.window * 5) {
             judge(elapsed, now: now)
         } else if window.answers == 0 && inFlight > 0 && now - progress > target {
             if beforeSilence == 0 { beforeSilence = limit }
-            halve(Int(min((now - progress - target) / settings.window + 1, elapsed / settings.window, 32)))
+            halve(
+                Int(min((now - progress - target) / settings.window + 1, elapsed / settings.window, 32)),
+                least: min(limit, settings.floor)
+            )
         } else if inFlight > 0 {
             // Answers to what was submitted before the last change may still come; they prove nothing yet.
             return
@@ -153,8 +158,8 @@ package struct ConcurrencyLimit: Sendable {
         window.peak = inFlight
     }
 
-    private mutating func halve(_ times: Int) {
-        limit = Swift.max(limit >> times, settings.trickle)
+    private mutating func halve(_ times: Int, least: Int) {
+        limit = Swift.max(limit >> times, least)
         if badSince == nil { badSince = progress }
     }
 

@@ -13,6 +13,7 @@ public final class EventBus: Sendable {
     package let client: JetStreamClient
     package let logger: Logger
     private let state: Locked<BusStatus>
+    private let watch = Locked(PublishWatch())
     /// Names this replica's canary subject.
     package let replica: String
 
@@ -42,6 +43,8 @@ public final class EventBus: Sendable {
     public var status: BusStatus {
         var status = state.withLock { $0 }
         status.connection = client.state
+        let now = ContinuousClock.now
+        (status.streamIsSilent, status.storeIsFull) = watch.withLock { ($0.isSilent(now: now), $0.isFull(now: now)) }
         return status
     }
 
@@ -94,7 +97,14 @@ public final class EventBus: Sendable {
         if message.payload.count > eventBytesMax {
             throw .tooLarge(bytes: message.payload.count, limit: eventBytesMax)
         }
-        return try await client.publish(message).receipt(stream: streamName).get()
+        let result = await client.publish(message).receipt(stream: streamName)
+        switch result {
+        case .success: note(stored: 1, unknown: 0, full: 0)
+        case .failure(.outcomeUnknown): note(stored: 0, unknown: 1, full: 0)
+        case .failure(.storeFull): note(stored: 0, unknown: 0, full: 1)
+        case .failure: break
+        }
+        return try result.get()
     }
 
     /// The stream of the events.
@@ -111,6 +121,12 @@ public final class EventBus: Sendable {
             if !status.streamsVerified { return .unavailable("the streams have not been verified yet") }
             return nil
         }
+    }
+
+    /// Takes note of what became of publishes that did not go through ``publish(_:tenant:)``, a few times a second.
+    package func note(stored: UInt64, unknown: UInt64, full: UInt64) {
+        let now = ContinuousClock.now
+        watch.withLock { $0.note(stored: stored, unknown: unknown, full: full, now: now) }
     }
 
     func update(_ change: (inout BusStatus) -> Void) {

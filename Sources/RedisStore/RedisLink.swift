@@ -100,9 +100,7 @@ final class RedisLink {
     }
 
     private func failure() -> LinkFailure {
-        if let count = readerGuard.refusedElements {
-            return .protocolViolation("an array of \(count) elements is more than is taken")
-        }
+        if let refusal = readerGuard.refusal { return .protocolViolation(refusal) }
         let text = withUnsafeBytes(of: context.pointee.errstr) { bytes in
             plainText(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
         }

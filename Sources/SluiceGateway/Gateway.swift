@@ -160,7 +160,7 @@ public struct Gateway: Service {
                 clusterID: configuration.natsClusterID
             ),
             reports: TenantReports(metrics: observation.tenants),
-            metrics: MetricsPage(bus: bus, observation: observation, loops: loops, connections: gate.counts)
+            metrics: MetricsPage(observation: observation, loops: loops, connections: gate.counts)
         )
         return Application(
             responder: Routes(pages: pages, logger: logger),

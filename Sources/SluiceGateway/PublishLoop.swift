@@ -111,7 +111,6 @@ final class PublishLoop: @unchecked Sendable {
     /// Starts what the loop does by itself: the sweep of idle connections, and its accounts.
     func startTimers() {
         eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in self.sweep(now: .now()) }
-        guard account.isActive else { return }
         eventLoop.scheduleRepeatedTask(initialDelay: LoopAccount.tick, delay: LoopAccount.tick) { _ in
             self.account.ticked(now: .now())
         }

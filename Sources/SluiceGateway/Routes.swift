@@ -15,7 +15,6 @@ struct Pages: Sendable {
 
 /// `GET /metrics`.
 struct MetricsPage: Sendable {
-    let bus: EventBus
     let observation: Observation
     let loops: PublishLoops
     let connections: ConnectionCounts
@@ -25,7 +24,7 @@ struct MetricsPage: Sendable {
         guard let metrics = observation.metrics else {
             throw Problem(kind: .notFound, detail: "there are no metrics: METRICS is false")
         }
-        let body = metrics.page(observation.state(bus, await loops.settle(), connections))
+        let body = metrics.page(observation.state(await loops.settle(), connections))
         return Response(
             status: .ok,
             headers: [.contentType: PrometheusRegistry.contentType],

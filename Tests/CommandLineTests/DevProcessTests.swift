@@ -13,6 +13,7 @@ struct DevProcessTests {
         let tool: ToolProcess
         let url: String
         let natsPid: Int32
+        let redisPid: Int32
     }
 
     private var data: String { directory.path + "/data" }
@@ -23,15 +24,17 @@ struct DevProcessTests {
         try await tool.waitFor("Stop with Ctrl-C.")
         #expect(tool.log.contains("is ready."))
         let pid = try #require(number(after: "pid ", in: tool.log))
-        #expect(isAlive(pid))
-        return Running(tool: tool, url: "http://127.0.0.1:\(port)", natsPid: pid)
+        let servers = tool.log.components(separatedBy: "(redis-server ")
+        let redisPid = try #require(number(after: "pid ", in: servers.last ?? ""))
+        #expect(servers.count == 2 && isAlive(pid) && isAlive(redisPid))
+        return Running(tool: tool, url: "http://127.0.0.1:\(port)", natsPid: pid, redisPid: redisPid)
     }
 
     /// Ends the tool in the orderly way; whoever started one ends it, which also keeps it alive until then.
     private func end(_ running: Running, by signal: Int32 = SIGTERM) async throws {
         running.tool.child.signal(signal)
         #expect(try await running.tool.exitCode() == 0, "\(running.tool.log)")
-        #expect(!isAlive(running.natsPid))
+        #expect(!isAlive(running.natsPid) && !isAlive(running.redisPid))
     }
 
     private func publish(_ url: String, _ words: [String]) async throws -> (code: Int32, output: String) {
@@ -70,11 +73,11 @@ struct DevProcessTests {
         try await end(running)
     }
 
-    @Test func `when the tool is killed its nats-server ends too`() async throws {
+    @Test func `when the tool is killed its servers end too`() async throws {
         let running = try await start()
         running.tool.child.stop(SIGKILL)
-        let pid = running.natsPid
-        #expect(await eventually { !isAlive(pid) })
+        let pids = [running.natsPid, running.redisPid]
+        #expect(await eventually(timeout: .seconds(30)) { !pids.contains(where: isAlive) })
         // The directory is free again, and what was stored can be read.
         try await end(try await start())
     }

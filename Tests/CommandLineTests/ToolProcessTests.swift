@@ -16,7 +16,7 @@ struct ToolProcessTests {
         #expect(rows.map(\.first) == Setting.all.map(\.name))
         #expect(rows.contains { $0.prefix(3) == ["NATS_URL", "nats://***@localhost:4222", "environment"] })
         #expect(rows.contains { $0.prefix(3) == ["MAX_AGE", "3600", "flag"] })
-        #expect(rows.contains { $0.prefix(4) == ["REDIS_URL", "redis://***@r", "environment", "reserved:"] })
+        #expect(rows.contains { $0.prefix(3) == ["REDIS_URL", "redis://***@r", "environment"] })
     }
 
     @Test(arguments: ["serve", "dev", "check-config"])

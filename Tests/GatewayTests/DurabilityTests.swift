@@ -1,70 +1,83 @@
+import Foundation
 import ServerFixtures
 import Testing
 
 extension EndToEnd {
-    /// `fsync` is said with evidence only.
+    /// what an acknowledgement survives, seen in the system calls of nats-server.
     @Suite(.serialized) struct DurabilityTests {
-        private func wait(_ gateway: GatewayProcess, _ durability: String, _ evidence: String) -> Bool {
-            waitUntil(timeout: .seconds(30)) {
-                guard let details = try? gateway.get("/health").json["details"] else { return false }
-                return details["durability"].string == durability
-                    && details["durability_evidence"].string?.contains(evidence) == true
+        @Test func `R-03: with sync_interval always each PubAck comes after an fsync of what it acknowledges`() throws {
+            let calls = try Self.callsOfPublishing(20, jetStream: "sync_interval: always")
+            #expect(calls.count == 20)
+            for (event, order) in calls { #expect(order == [.written, .synced, .acknowledged], "\(event)") }
+        }
+
+        @Test func `R-03: without it no PubAck waits for an fsync`() throws {
+            let calls = try Self.callsOfPublishing(20, jetStream: "")
+            #expect(calls.count == 20)
+            for (event, order) in calls { #expect(order == [.written, .acknowledged], "\(event)") }
+        }
+
+        private enum Step { case written, synced, acknowledged }
+
+        /// Publishes events one after the other through a gateway to a nats-server under strace.
+        ///
+        /// - Returns: What the server did for each event, in order, up to its PubAck.
+        private static func callsOfPublishing(_ count: Int, jetStream: String) throws -> [String: [Step]] {
+            let current = NATSServer.available.last { !$0.version.hasPrefix("2.9.") }
+            let binary = try #require(current, "SLUICE_TEST_NATS_SERVER_CURRENT names no nats-server of 2.10 or later")
+            let directory = TemporaryDirectory()
+            let trace = "\(directory.path)/trace"
+            // -D: the server is our child, and strace its grandchild, so that it is ended by its own process id.
+            let calls = "trace=fsync,fdatasync,write,pwrite64,writev,sendto"
+            let strace = ["strace", "-D", "-f", "-y", "-s", "2000", "-e", calls, "-o", trace]
+            let broker = try SpecialBroker(binary, jetStream: jetStream, wrapper: strace)
+            let gateway = try GatewayProcess(natsURL: broker.url, settings: ["PUBLISH_TIMEOUT": "30"])
+            var sequences: [String: Int] = [:]
+            for _ in 0..<count {
+                let event = TestEvent()
+                let answer = try gateway.exchange(event.structured())
+                try #require(answer.status == 202, "\(answer.text)")
+                sequences[event.id] = answer.json["sequence"].int
             }
-        }
-
-        /// A server with its monitoring on.
-        private func server(_ binary: NATSServer.Binary, syncs: Bool) throws -> (NATSServer, monitor: String) {
-            let port = try freePort()
-            let server = try NATSServer(
-                binary,
-                extraConfiguration: "http: \"127.0.0.1:\(port)\"",
-                extraJetStream: syncs ? "sync_interval: always" : ""
-            )
-            return (server, "http://127.0.0.1:\(port)")
-        }
-
-        private func current() throws -> NATSServer.Binary {
-            try #require(NATSServer.available.last { !$0.version.hasPrefix("2.9.") }, "no nats-server of 2.10 or later")
-        }
-
-        @Test func `R-03: fsync is claimed when every server says that it syncs always`() throws {
-            let (synced, monitor) = try server(current(), syncs: true)
-            let gateway = try GatewayProcess(natsURL: synced.url, settings: ["NATS_MONITOR_URL": monitor])
-            #expect(wait(gateway, "fsync", "sync_interval is always on the server"))
-            synced.kill()
-            #expect(wait(gateway, "process", "not connected"))
-            try synced.start()
-            #expect(wait(gateway, "fsync", "sync_interval is always on the server"))
-            let (other, otherMonitor) = try server(current(), syncs: false)
-            let both = ["NATS_MONITOR_URL": "\(monitor),\(otherMonitor)"]
-            #expect(wait(try GatewayProcess(natsURL: synced.url, settings: both), "process", "does not sync always"))
-            let wrong = ["NATS_MONITOR_URL": monitor]
-            #expect(
-                wait(try GatewayProcess(natsURL: other.url, settings: wrong), "process", "none of NATS_MONITOR_URL")
-            )
-        }
-
-        @Test func `R-03: without evidence it is process`() throws {
-            let (plain, monitor) = try server(current(), syncs: false)
-            #expect(wait(try GatewayProcess(natsURL: plain.url), "process", "NATS_MONITOR_URL is not set"))
-            let asked = ["NATS_MONITOR_URL": monitor]
-            #expect(wait(try GatewayProcess(natsURL: plain.url, settings: asked), "process", "does not sync always"))
-            let nobody = ["NATS_MONITOR_URL": "http://127.0.0.1:\(try freePort())"]
-            #expect(wait(try GatewayProcess(natsURL: plain.url, settings: nobody), "process", "does not answer"))
-            let modest = ["NATS_MONITOR_URL": monitor, "DURABILITY": "process"]
-            #expect(wait(try GatewayProcess(natsURL: plain.url, settings: modest), "process", "configured"))
-        }
-
-        @Test(arguments: NATSServer.available)
-        func `R-03: an operator's word counts where the server can keep it`(binary: NATSServer.Binary) throws {
-            let server = try NATSServer(binary)
-            let gateway = try GatewayProcess(natsURL: server.url, settings: ["DURABILITY": "fsync"])
-            if binary.version.hasPrefix("2.9.") {
-                #expect(wait(gateway, "process", "cannot sync before it acknowledges"))
-                #expect(waitUntil { gateway.log.contains { $0.contains("DURABILITY=fsync is refused") } })
-            } else {
-                #expect(wait(gateway, "fsync", "asserted by the operator"))
+            let last = sequences.values.max() ?? 0
+            var lines: [String] = []
+            // strace writes its file while it goes on.
+            let isWhole = waitUntil(timeout: .seconds(30)) {
+                let text = (try? String(contentsOfFile: trace, encoding: .utf8)) ?? ""
+                lines = text.split(separator: "\n").map { String($0).replacing("\\", with: "") }
+                return lines.contains { Self.isPubAck($0, last) }
             }
+            try #require(isWhole, "the trace lacks the last PubAck; \(lines.count) lines")
+            let steps = sequences.map { ($0.key, Self.steps(of: $0.key, sequence: $0.value, in: lines)) }
+            return Dictionary(uniqueKeysWithValues: steps)
+        }
+
+        private static func isPubAck(_ line: String, _ sequence: Int) -> Bool {
+            line.contains("MSG _INBOX.") && line.contains("\"stream\":\"\(GatewayStack.stream)\"")
+                && line.contains("\"seq\":\(sequence)}")
+        }
+
+        /// A call that other threads interrupt is two lines: it begins with the first and has an effect with the second.
+        private static func steps(of id: String, sequence: Int, in lines: [String]) -> [Step] {
+            var steps: [Step] = []
+            var file = ""
+            var syncing: Set<Substring> = []
+            for line in lines {
+                let thread = line.prefix { $0 != " " }
+                let path =
+                    line.split(separator: "<").dropFirst().first?.split(separator: ">").first.map(String.init) ?? ""
+                if line.contains(id), line.contains("write"), path.hasSuffix(".blk") {
+                    steps.append(.written)
+                    file = path
+                } else if line.contains("sync("), !file.isEmpty, path == file {
+                    if line.contains("<unfinished") { syncing.insert(thread) } else { steps.append(.synced) }
+                } else if line.contains("sync resumed>"), syncing.remove(thread) != nil {
+                    steps.append(.synced)
+                } else if isPubAck(line, sequence) {
+                    return steps + [.acknowledged]
+                }
+            }
+            return steps
         }
     }
 }

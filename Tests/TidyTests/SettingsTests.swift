@@ -52,7 +52,7 @@ struct SettingsTests {
         return found
     }
 
-    /// Reads the rows `| NAME | VALUE |` whose name is in upper case with an underscore, in backticks.
+    /// Reads the rows `| NAME | VALUE |` whose name is in upper case, in backticks.
     private static func defaults(inReadme text: String) -> [String: String] {
         var found: [String: String] = [:]
         for row in text.components(separatedBy: "\n") where row.hasPrefix("| `") {
@@ -66,7 +66,8 @@ struct SettingsTests {
     }
 
     private static func isSettingName(_ text: String) -> Bool {
-        text.contains("_") && text.allSatisfy { $0 == "_" || ($0.isASCII && ($0.isUppercase || $0.isNumber)) }
+        text.contains(where: \.isUppercase)
+            && text.allSatisfy { $0 == "_" || ($0.isASCII && ($0.isUppercase || $0.isNumber)) }
     }
 
     private static func isBlank(_ text: String) -> Bool {

@@ -27,9 +27,6 @@ struct LoopAccount {
         audit = accounting.audit == nil ? nil : AuditTally()
     }
 
-    /// Whether anything is counted at all.
-    var isActive: Bool { tally != nil || audit != nil }
-
     /// Counts an event that was stored.
     mutating func stored(_ event: Intake.Single, _ receipt: Receipt) {
         let bytes = event.message.payload.count
@@ -47,10 +44,9 @@ struct LoopAccount {
 
     /// Counts what was refused; `tenant` is `nil` where the request names none that is valid.
     mutating func refused(_ kind: Problem.Kind, _ tenant: TenantName?, count: Int = 1) {
-        guard let tally else { return }
         hasCounts = true
         counts.refused(kind.rejectReason, count)
-        if let tenant { tally.rejected(tenant: tenant.text, reason: kind.rejectReason, count: count) }
+        if let tenant { tally?.rejected(tenant: tenant.text, reason: kind.rejectReason, count: count) }
     }
 
     /// Counts every entry of a batch.

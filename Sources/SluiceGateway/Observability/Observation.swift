@@ -9,6 +9,7 @@ import TenantMetrics
 ///
 /// Each may be switched off, and none of them is on a request's path.
 struct Observation: Sendable {
+    private let bus: EventBus
     /// `nil` with `METRICS=false`.
     let metrics: GatewayMetrics?
     /// `nil` with `REDIS_URL=off`, as ``tenants`` then is.
@@ -32,6 +33,7 @@ struct Observation: Sendable {
         logger: Logger,
         logLinesDropped: @escaping @Sendable () -> UInt64
     ) throws(GatewayConfigurationError) {
+        self.bus = bus
         self.logLinesDropped = logLinesDropped
         metrics = configuration.metrics ? GatewayMetrics() : nil
         audit = AckAudit(bus: bus)
@@ -58,7 +60,7 @@ struct Observation: Sendable {
     }
 
     /// Where event loops hand their counts.
-    var accounting: Accounting { Accounting(metrics: metrics, tenants: tenants, audit: audit) }
+    var accounting: Accounting { Accounting(bus: bus, metrics: metrics, tenants: tenants, audit: audit) }
 
     /// Flushes counts and records until the task is cancelled.
     func run() async {
@@ -80,7 +82,7 @@ struct Observation: Sendable {
     }
 
     /// What `/metrics` shows of the moment.
-    func state(_ bus: EventBus, _ loops: LoopState, _ connections: ConnectionCounts) -> GatewayState {
+    func state(_ loops: LoopState, _ connections: ConnectionCounts) -> GatewayState {
         var state = GatewayState(status: bus.status, streamName: bus.streamName.description, loops: loops)
         state.connections = connections.open
         state.connectionsRefused = (connections.refusedGlobal, connections.refusedAddress)
