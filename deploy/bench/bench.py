@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import report
-from gateways import GATEWAYS, ROOT
+from gateways import ALL_GATEWAYS, GATEWAYS, ROOT, WATCHED
 from processes import BenchError
 from scenarios import SCENARIOS
 
@@ -39,7 +39,7 @@ def parse_arguments():
     )
     add = parser.add_argument
     add("--only", action="append", choices=SCENARIOS, metavar="NAME", help="this scenario alone; may be repeated")
-    add("--gateways", default=",".join(GATEWAYS), metavar="LIST", help="of %(default)s")
+    add("--gateways", default=",".join([*GATEWAYS, *WATCHED]), metavar="LIST", help="of %(default)s")
     add("--rounds", type=positive, default=3, metavar="N", help="how often each is measured (default %(default)s)")
     add("--seconds", type=positive, default=4, metavar="S", help="of load for each (default %(default)s)")
     add("--connections", type=positive, default=64, metavar="N", help="HTTP connections (default %(default)s)")
@@ -52,9 +52,9 @@ def parse_arguments():
     add("--gateway-binary", default=built, metavar="PATH", help="another build of sluice, which is measured as it is")
     options = parser.parse_args()
     options.gateways = [name.strip() for name in options.gateways.split(",") if name.strip()]
-    unknown = [name for name in options.gateways if name not in GATEWAYS]
+    unknown = [name for name in options.gateways if name not in ALL_GATEWAYS]
     if unknown:
-        parser.error(f"no such gateway: {', '.join(unknown)} (there are: {', '.join(GATEWAYS)})")
+        parser.error(f"no such gateway: {', '.join(unknown)} (there are: {', '.join(ALL_GATEWAYS)})")
     options.scenarios = options.only or [name for name in SCENARIOS if name != "build"]
     if options.build and "build" not in options.scenarios:
         options.scenarios.append("build")

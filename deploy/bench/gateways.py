@@ -1,9 +1,11 @@
 """The gateways that are measured. Another one is a class with `command` and `environment` and a line in `GATEWAYS`."""
 
+import contextlib
 import os
 
 from nats_server import STREAM
 from processes import ManagedProcess, free_port, get_status, wait_until
+from redis_server import RedisServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -71,4 +73,70 @@ class TwoWorkers(PythonGateway):
     workers = 2
 
 
+class BareSluice(Sluice):
+    """Sluice with everything that watches it switched off: what counters, metrics, logs and the audit cost is seen beside it."""
+
+    label = "sluice, unwatched"
+    switched_on = {}
+    needs_redis = False
+    traced = False
+
+    def __init__(self, server, folder, options):
+        with contextlib.ExitStack() as redis:
+            self._redis = redis.enter_context(RedisServer(folder)) if self.needs_redis else None
+            super().__init__(server, folder, options)
+            self._stack = redis.pop_all()
+
+    def stop(self):
+        super().stop()
+        if hasattr(self, "_stack"):
+            self._stack.close()
+
+    def environment(self):
+        settings = {"METRICS": "false", "AUDIT": "false", "LOG_LEVEL": "critical", **self.switched_on}
+        if self._redis:
+            settings["REDIS_URL"] = self._redis.url
+        return {**super().environment(), **settings}
+
+
+class MetricsOnly(BareSluice):
+    label = "sluice, metrics"
+    switched_on = {"METRICS": "true"}
+
+
+class CountersOnly(BareSluice):
+    label = "sluice, counters"
+    needs_redis = True
+
+
+class LogOnly(BareSluice):
+    label = "sluice, log at info"
+    switched_on = {"LOG_LEVEL": "info"}
+
+
+class TraceOnly(BareSluice):
+    label = "sluice, trace context"
+    traced = True
+
+
+class AuditOnly(BareSluice):
+    label = "sluice, audit"
+    switched_on = {"AUDIT": "true"}
+
+
+class WatchedSluice(BareSluice):
+    """Counters, metrics, logging at info and trace context together."""
+
+    label = "sluice, all but audit"
+    switched_on = {"METRICS": "true", "LOG_LEVEL": "info"}
+    needs_redis = True
+    traced = True
+
+
 GATEWAYS = {"sluice": Sluice, "python1": OneWorker, "python2": TwoWorkers}
+#: The ways of watching that the scenario `watched` compares.
+WATCHED = {
+    "bare": BareSluice, "metrics": MetricsOnly, "counters": CountersOnly, "log": LogOnly, "trace": TraceOnly,
+    "audit": AuditOnly, "all": WatchedSluice,
+}
+ALL_GATEWAYS = {**GATEWAYS, **WATCHED}

@@ -1,9 +1,13 @@
 """What puts load on a gateway: wrk in a closed loop, `sluice bench publish` at a steady rate; and the yardstick."""
 
 import contextlib
+import http.client
 import json
 import os
 import socket
+import statistics
+import threading
+import time
 import uuid
 
 from nats_server import STREAM
@@ -55,6 +59,49 @@ def wrk(gateway, folder, mode, connections, seconds, batch=1):
         "p50_ms": result["p50_ms"], "p99_ms": result["p99_ms"], "max_ms": result["max_ms"],
         "failures": result["non_2xx"] + result["socket_errors"], "unanswered_max": connections * batch, "load_cpu": cpu,
     }
+
+
+def make_tenants(gateway, count):
+    """One event for each of so many tenants, so that /metrics has all the series it can have."""
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    for number in range(count):
+        event = structured_event(f"{new_run()}-{number}")
+        headers = {"Content-Type": "application/cloudevents+json", "X-Tenant-ID": f"tenant-{number}"}
+        connection.request("POST", "/v1/events", body=event, headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 202:
+            raise BenchError(f"a tenant's event was answered {answer.status}")
+    connection.close()
+
+
+class Scraper:
+    """Reads /metrics ten times a second, and times it."""
+
+    def __init__(self, port):
+        self._port, self._times, self.kib = port, [], 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopped.set()
+        self._thread.join()
+
+    def median_ms(self):
+        return statistics.median(self._times) * 1e3 if self._times else 0
+
+    def _run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        while not self._stopped.wait(0.1):
+            started = time.monotonic()
+            connection.request("GET", "/metrics")
+            self.kib = len(connection.getresponse().read()) / 1024
+            self._times.append(time.monotonic() - started)
+        connection.close()
 
 
 def steady(gateway, binary, rate, connections, seconds):

@@ -1,6 +1,6 @@
 -- What wrk sends: one of the three HTTP modes of CloudEvents, every event with an id of its own.
 -- usage: wrk ... -s publish.lua URL -- MODE RUN DATA-FILE [BATCH-SIZE]
---   MODE is binary, structured or batch; RUN makes the ids of this run unlike all others; DATA-FILE holds the data.
+--   MODE is binary, traced (binary with a trace context), structured or batch; RUN makes the ids of this run unlike all others; DATA-FILE holds the data.
 -- In the end it prints one line of JSON.
 
 local threads = 0
@@ -36,8 +36,10 @@ function init(args)
     input:close()
     local first, last = event_parts(data)
     local length = #first + #id_of(0) + #last
-    if mode == "binary" then
-        head = request_head("application/json", #data, "ce-specversion: 1.0\r\nce-source: /bench/orders\r\n"
+    if mode == "binary" or mode == "traced" then
+        local trace = mode == "traced" and "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+            .. "tracestate: vendor=1\r\n" or ""
+        head = request_head("application/json", #data, trace .. "ce-specversion: 1.0\r\nce-source: /bench/orders\r\n"
             .. "ce-type: com.example.order.created\r\nce-time: 2024-05-01T12:00:00Z\r\nce-id: ")
         tail = "\r\n\r\n" .. data
         size = 1

@@ -3,7 +3,7 @@
 import math
 import statistics
 
-from gateways import GATEWAYS
+from gateways import ALL_GATEWAYS
 from scenarios import SCENARIOS
 
 #: field → (heading, format)
@@ -18,6 +18,8 @@ COLUMNS = {
     "rss_mib": ("RSS MiB", "{:.1f}"),
     "peak_mib": ("peak MiB", "{:.1f}"),
     "added_mib": ("added MiB", "{:.1f}"),
+    "scrape_ms": ("scrape ms", "{:.1f}"),
+    "scrape_kib": ("page KiB", "{:.0f}"),
     "cpu_seconds": ("CPU s", "{:.0f}"),
     "stored": ("stored", "{:,.0f}"),
     "failures": ("failed", "{:.0f}"),
@@ -46,7 +48,7 @@ def medians(records):
 
 
 def label(gateway):
-    return GATEWAYS[gateway].label if gateway in GATEWAYS else gateway
+    return ALL_GATEWAYS[gateway].label if gateway in ALL_GATEWAYS else gateway
 
 
 def table(middle):
@@ -100,6 +102,18 @@ def targets(middle):
         ),
         ("batch of 100: CPU s per 100k events", figures.get("batch100", "cpu_per_100k"), 1.0, False),
         ("one request at a time: p50 in ms", figures.get("one-connection", "p50_ms"), 0.25, False),
+    ]
+    cost = ("watched", "cpu_per_100k")
+    rows += [
+        (
+            "counters, metrics, log and trace context: CPU per event, times that without",
+            figures.ratio(cost + ("all",), cost + ("bare",)), 1.1, False,
+        ),
+        ("reading /metrics under load: median in ms", figures.get("scraped", "scrape_ms"), 50, False),
+        (
+            "reading /metrics ten times a second: p99, times that without",
+            figures.ratio(("scraped", "p99_ms"), ("single-binary", "p99_ms")), 1.2, False,
+        ),
     ]
     for share in (30, 50, 70):
         scenario = f"steady-{share}"

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import loads
-from gateways import GATEWAYS, ROOT
+from gateways import ALL_GATEWAYS, GATEWAYS, ROOT, WATCHED
 from nats_server import NATSServer
 from processes import BenchError, run_measured
 from profiling import profiled
@@ -34,7 +34,7 @@ def temporary_folder():
 def servers(name, options):
     """A fresh nats-server with an empty store, and the gateway in front of it."""
     with temporary_folder() as folder, NATSServer(options.nats_server, folder) as server, \
-            GATEWAYS[name](server, folder, options) as gateway:
+            ALL_GATEWAYS[name](server, folder, options) as gateway:
         yield server, gateway, folder
 
 
@@ -76,6 +76,29 @@ def closed_loop(mode, connections=None, batch=1):
         )
 
     return scenario
+
+
+def watched(name, options, _):
+    """Single binary events, with the trace context of a sender where that is what is measured."""
+    mode = "traced" if ALL_GATEWAYS[name].traced else "binary"
+    return measure_load(
+        name, options,
+        lambda gateway, folder: loads.wrk(gateway, folder, mode, options.connections, options.seconds),
+    )
+
+
+def scraped(name, options, _):
+    """The same load while /metrics, with all the series a gateway ever has, is read ten times a second."""
+
+    def load(gateway, folder):
+        loads.make_tenants(gateway, 250)
+        with loads.Scraper(gateway.port) as scraper:
+            record = loads.wrk(gateway, folder, "binary", options.connections, options.seconds)
+        record["unanswered_max"] += 250
+        record["scrape_ms"], record["scrape_kib"] = scraper.median_ms(), scraper.kib
+        return record
+
+    return measure_load(name, options, load)
 
 
 def steady_at(rate=None, share=None):
@@ -164,6 +187,8 @@ SCENARIOS = {
     "steady-30": ("30 % of the peak rate, open loop", steady_at(share=0.3), ["sluice"]),
     "steady-50": ("50 % of the peak rate, open loop", steady_at(share=0.5), ["sluice"]),
     "steady-70": ("70 % of the peak rate, open loop", steady_at(share=0.7), ["sluice"]),
+    "watched": ("single binary events, with each way of watching off and on", watched, list(WATCHED)),
+    "scraped": ("single binary events while /metrics is read ten times a second", scraped, ["sluice"]),
     "idle-memory": ("memory of a gateway that has nothing to do", idle_memory, ["sluice", "python1"]),
     "idle-connections": ("memory of 10,000 idle keep-alive connections", idle_connections, ["sluice", "python1"]),
     "build": ("CPU time of a clean release build", clean_build, None),
