@@ -31,6 +31,8 @@ public struct BusStatus: Sendable {
     public internal(set) var streamsVerified: Bool
     /// The streams that differ from their plan.
     public internal(set) var faults: [StreamFault]
+    /// How the audit stream differs from its plan: nobody's publish depends on that one.
+    public internal(set) var auditFaults: [StreamFault] = []
     /// How full the event stream is, where it has been read.
     public internal(set) var fill: Fill?
     /// When the last canary was acknowledged.
@@ -56,7 +58,7 @@ public struct BusStatus: Sendable {
         connection.isConnected && streamsVerified && canaryAlive && !streamIsSilent && !draining
     }
 
-    /// Why the bus is not ready, as sentences; empty when it is.
+    /// Why the bus is not ready, or not quite well, as sentences; empty when all is well.
     public var reasons: [String] {
         var reasons: [String] = []
         if draining { reasons.append("shutting down") }
@@ -70,6 +72,7 @@ public struct BusStatus: Sendable {
         if connection.isConnected && streamsVerified && !canaryAlive {
             reasons.append("no recent PubAck for the readiness canary")
         }
+        for fault in auditFaults { reasons += fault.differences.map { "stream \(fault.stream): \($0)" } }
         if streamIsSilent { reasons.append("the event stream acknowledges nothing") }
         if storeIsFull { reasons.append("the event stream, or the server's storage, is full") }
         return reasons

@@ -84,16 +84,20 @@ struct BusSupervisor {
             }
         }
         guard complete else { return }
-        publishVerdict(faults)
+        // No accepted event is in the audit: its faults are told, and stop nobody.
+        let audit = bus.configuration.streams.audit?.name.description
+        publishVerdict(faults.filter { $0.stream != audit }, audit: faults.filter { $0.stream == audit })
     }
 
-    private func publishVerdict(_ faults: [BusStatus.StreamFault]) {
+    private func publishVerdict(_ faults: [BusStatus.StreamFault], audit: [BusStatus.StreamFault]) {
         let before = bus.status
         bus.update {
             $0.faults = faults
+            $0.auditFaults = audit
             $0.streamsVerified = faults.isEmpty
         }
         for fault in faults where !before.faults.contains(fault) { BusLog.fault(fault, bus.logger) }
+        for fault in audit where !before.auditFaults.contains(fault) { BusLog.fault(fault, bus.logger) }
         if faults.isEmpty && !before.streamsVerified { BusLog.verified(bus.logger) }
     }
 

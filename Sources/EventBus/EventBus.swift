@@ -64,6 +64,13 @@ public final class EventBus: Sendable {
         }
     }
 
+    /// Runs the bus until the task is cancelled, also while the service is shutting down: as long as anything is published,
+    /// the streams are watched.
+    package func runUntilCancelled() async {
+        client.start()
+        await BusSupervisor(bus: self).run()
+    }
+
     /// Makes the bus not ready, while it goes on publishing: for whoever routes requests to it.
     public func startDraining() {
         update { $0.draining = true }

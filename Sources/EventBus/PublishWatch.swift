@@ -22,6 +22,8 @@ package struct PublishWatch: Sendable {
     ///   - unknown: how many had no PubAck in time.
     ///   - full: how many were refused because a limit of the storage is reached.
     package mutating func note(stored: UInt64, unknown: UInt64, full: UInt64, now: ContinuousClock.Instant) {
+        // Failures far apart are no silence.
+        if let lastUnknown, now - lastUnknown >= Self.memory { silentSince = nil }
         if stored > 0 {
             silentSince = nil
             lastUnknown = nil

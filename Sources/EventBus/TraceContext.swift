@@ -16,7 +16,7 @@ package struct TraceContext: Sendable {
 
     /// Takes what is valid; an invalid parent is ignored together with the state (§3.2, §3.3).
     package init(parent: String?, state: String?) {
-        guard let parent, Self.isTraceParent(parent.utf8) else {
+        guard let parent, Self.isTraceParent(parent) else {
             self.parent = nil
             self.state = nil
             return
@@ -28,16 +28,27 @@ package struct TraceContext: Sendable {
     /// Whether the text is `version-traceid-parentid-flags` in lower-case hexadecimal (§3.2.2).
     ///
     /// Version `ff` and ids of zeros are invalid; a later version may have more behind a further dash.
-    private static func isTraceParent(_ text: String.UTF8View) -> Bool {
-        let parts = text.split(separator: UInt8(ascii: "-"), maxSplits: 4, omittingEmptySubsequences: false)
-        guard parts.count >= 4, parts[..<4].map(\.count) == [2, 32, 16, 2] else { return false }
-        guard parts[..<4].allSatisfy({ $0.allSatisfy(isLowerHexadecimal) }) else { return false }
-        let isFirstVersion = parts[0].elementsEqual("00".utf8)
-        guard parts.count == 4 || !isFirstVersion, !parts[0].elementsEqual("ff".utf8) else { return false }
-        return ![parts[1], parts[2]].contains { $0.allSatisfy { $0 == UInt8(ascii: "0") } }
+    private static func isTraceParent(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            let dash = UInt8(ascii: "-")
+            guard bytes.count >= length, bytes[2] == dash, bytes[35] == dash, bytes[52] == dash else { return false }
+            let isFirstVersion = bytes[0] == UInt8(ascii: "0") && bytes[1] == UInt8(ascii: "0")
+            guard bytes.count == length || (!isFirstVersion && bytes[length] == dash) else { return false }
+            guard bytes[0] != UInt8(ascii: "f") || bytes[1] != UInt8(ascii: "f") else { return false }
+            return isHexadecimal(bytes[0..<2]) && isHexadecimal(bytes[3..<35]) && isHexadecimal(bytes[36..<52])
+                && isHexadecimal(bytes[53..<55]) && bytes[3..<35].contains { $0 != UInt8(ascii: "0") }
+                && bytes[36..<52].contains { $0 != UInt8(ascii: "0") }
+        }
     }
 
-    private static func isLowerHexadecimal(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    /// How long the header is in version 00, in bytes.
+    private static let length = 55
+
+    private static func isHexadecimal(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        bytes.allSatisfy { byte in
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+        }
     }
 }

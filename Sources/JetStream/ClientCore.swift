@@ -11,6 +11,8 @@ final class ClientCore: Sendable {
     let arrivals = Locked<[Result<NATSLink, Connector.ConnectFailure>]?>([])
     let closing = Locked<Closing>(Closing())
     private let connectionState = Locked<ConnectionState>(.connecting(lastFailure: nil))
+    /// How many connections were made so far.
+    let connects = Locked<UInt64>(0)
     private let onStateChange: @Sendable (ConnectionState) -> Void
     let log: @Sendable (LogEvent) -> Void
 
@@ -44,6 +46,7 @@ final class ClientCore: Sendable {
     func setState(_ new: ConnectionState) {
         let changed = connectionState.withLock { state in
             guard state != new, state != .closed else { return false }
+            if case .connecting = state, new.isConnected { connects.withLock { $0 += 1 } }
             state = new
             return true
         }

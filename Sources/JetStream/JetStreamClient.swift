@@ -65,6 +65,9 @@ public final class JetStreamClient: Sendable {
     /// Where the connection stands now, behind a short lock.
     public var state: ConnectionState { core.state }
 
+    /// How many connections were made so far, the first one included.
+    package var connectCount: UInt64 { core.connects.withLock { $0 } }
+
     /// The connected server, nil without a connection.
     public var serverInfo: ServerInfo? {
         switch core.state {

@@ -36,11 +36,15 @@ final class Lookup: Sendable {
 
     /// Starts at once; signals `wake` when done.
     init(host: String, port: UInt16, wake: WakeSignal) {
-        startThread(named: "redis-lookup") { [self] in
+        let isStarted = startThread(named: "redis-lookup") { [self] in
             let found = Self.resolve(host, port, flags: AI_ADDRCONFIG) ?? Self.resolve(host, port, flags: 0) ?? []
             addresses.withLock { $0 = found }
             wake.signal()
         }
+        if isStarted { return }
+        // No address this time: the next attempt tries again.
+        addresses.withLock { $0 = [] }
+        wake.signal()
     }
 
     /// The address if the host is one in digits; never waits.

@@ -18,10 +18,11 @@ public final class RedisClient: Sendable {
     public func start() {
         guard core.beginRunning() else { return }
         let core = core
-        startThread(named: "redis-io") {
+        let isStarted = startThread(named: "redis-io") {
             var loop = IOLoop(core: core)
             loop.run()
         }
+        precondition(isStarted, "the system refuses another thread")
     }
 
     /// Closes the connection and ends the thread; returns when that is done.

@@ -3,7 +3,9 @@ import Glibc
 /// Starts a named thread of our own; it ends when `body` returns.
 ///
 /// hiredis does system calls, so it is never called from an event loop or the cooperative pool.
-func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+///
+/// - Returns: Whether there is one; the system may refuse another thread.
+func startThread(named name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
     let box = Unmanaged.passRetained(ThreadBody(name: name, run: body))
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -12,7 +14,8 @@ func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
     pthread_attr_setstacksize(&attributes, 512 << 10)
     var thread = pthread_t()
     let status = pthread_create(&thread, &attributes, threadMain, box.toOpaque())
-    precondition(status == 0, "the system refuses another thread")
+    if status != 0 { box.release() }
+    return status == 0
 }
 
 private final class ThreadBody: Sendable {

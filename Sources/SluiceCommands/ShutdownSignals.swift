@@ -27,11 +27,13 @@ struct ShutdownSignals: Sendable {
             for await signal in signals {
                 if isAnnounced || signal == .sigint || grace <= .zero {
                     gateway.announceShutdown(grace: .zero)
+                    await gateway.quietListener()
                     await group.triggerGracefulShutdown()
                 } else {
                     gateway.announceShutdown(grace: grace)
                     tasks.addTask {
                         guard (try? await Task.sleep(for: grace)) != nil else { return }
+                        await gateway.quietListener()
                         await group.triggerGracefulShutdown()
                     }
                 }

@@ -31,6 +31,7 @@ public struct Gateway: Service {
     private struct Announcement {
         var isMade = false
         var loops: PublishLoops?
+        var listener: (any Channel)?
     }
 
     /// Makes a gateway; nothing is bound or connected before ``run()``.
@@ -68,6 +69,12 @@ public struct Gateway: Service {
         if isFirst { logger.info("shutting down", metadata: ["grace": "\(grace)"]) }
     }
 
+    /// Lets no further connection queue up at the listener, and accepts those that wait there: to be called right before
+    /// the shutdown.
+    public func quietListener() async {
+        if let listener = announcement.withLock({ $0.listener }) { await SocketRest.quiet(listener: listener) }
+    }
+
     /// Binds the listener, connects to NATS and serves until the service is asked to shut down.
     public func run() async throws {
         let bus = bus
@@ -99,7 +106,7 @@ public struct Gateway: Service {
             try? await group.shutdownGracefully()
             throw error
         }
-        _ = await loops.settle()
+        await loops.settleAll(within: .seconds(configuration.drainTimeoutSeconds))
         await observation.finish()
         await bus.close(within: .seconds(configuration.drainTimeoutSeconds))
         try await group.shutdownGracefully()
@@ -121,7 +128,7 @@ public struct Gateway: Service {
                 return false
             }
             tasks.addTask {
-                await bus.run()
+                await bus.runUntilCancelled()
                 return false
             }
             tasks.addTask {
@@ -178,7 +185,8 @@ public struct Gateway: Service {
                 serverName: nil,
                 backlog: 1024
             ),
-            onServerRunning: { channel in
+            onServerRunning: { [announcement] channel in
+                announcement.withLock { $0.listener = channel }
                 logger.info("listening", metadata: ["address": "\(channel.localAddress?.description ?? "?")"])
             },
             eventLoopGroupProvider: .shared(group),

@@ -105,6 +105,15 @@ struct PublishLoops: Sendable {
         for loop in loops { loop.startTimers() }
     }
 
+    /// Waits until nothing is in flight, and hands on the last counts.
+    func settleAll(within limit: Duration) async {
+        let deadline = ContinuousClock.now + limit
+        while await settle().inFlight > 0, ContinuousClock.now < deadline {
+            // A cancelled task does not sleep: the pause has one of its own.
+            await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
+        }
+    }
+
     /// Hands on what every loop has counted; returns what they hold together.
     func settle() async -> LoopState {
         var sum = LoopState()

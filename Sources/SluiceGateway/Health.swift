@@ -36,7 +36,8 @@ struct Health: Sendable {
         let status = bus.status
         let isNearlyFull = (status.fill?.share ?? 0) >= Self.nearlyFull
         let redis = observation.redis?.state.isConnected
-        let isDegraded = isNearlyFull || status.storeIsFull || redis == false
+        let isDegraded =
+            isNearlyFull || status.storeIsFull || !status.auditFaults.isEmpty || redis == false
         var body = head(!status.isReady ? "unhealthy" : isDegraded ? "degraded" : "healthy")
         body.appendJSON(raw: ",\"details\":{\"nats_connected\":")
         append(status.connection.isConnected, to: &body)

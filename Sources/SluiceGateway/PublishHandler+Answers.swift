@@ -5,9 +5,14 @@ import NIOHTTP1
 
 /// What a connection answers, and when it ends.
 extension PublishHandler {
-    /// The outcome of a single event.
-    func published(_ result: Result<Receipt, PublishError>) {
-        guard case .waiting(let request, .some(let single)) = state else { return }
+    /// The outcome of a single event; `false` when nobody waits for it any more.
+    func published(_ result: Result<Receipt, PublishError>) -> Bool {
+        guard case .waiting(let request, .some(let single)) = state else { return false }
+        defer { answered(result, single, request) }
+        return true
+    }
+
+    private func answered(_ result: Result<Receipt, PublishError>, _ single: Intake.Single, _ request: PublishRequest) {
         state = .idle
         loop.account.acknowledged(.now() - submittedAt)
         switch result {
@@ -32,15 +37,16 @@ extension PublishHandler {
         }
     }
 
-    /// The last outcome of a batch.
-    func published(_ job: BatchJob) {
-        guard case .waiting(let request, nil) = state else { return }
+    /// The last outcome of a batch; `false` when nobody waits for it any more.
+    func published(_ job: BatchJob) -> Bool {
+        guard case .waiting(let request, nil) = state else { return false }
         state = .idle
         loop.account.acknowledged(.now() - submittedAt)
         loop.account.count(job)
         let answer = job.answer()
         PublishLog.batch(job, answer.status, request, trace, logger)
         write(answer, request.requestID)
+        return true
     }
 
     /// Answers a request whose body has not come in full: the connection ends, since the rest of it cannot be told
@@ -206,9 +212,18 @@ extension PublishHandler {
     /// Long enough for the loop to look at the socket once more.
     private static let quiescePause = TimeAmount.milliseconds(5)
 
+    /// How long a connection is left open after it was made, or after its last answer: a request may be on its way.
+    private static let requestPause = TimeAmount.milliseconds(500)
+
     /// Closes a connection on which nothing of a request has come since the last answer.
     private func closeIfUntouched() {
-        if case .idle = state, !edge.hasRead, deferredAnswer == nil { close() }
+        guard case .idle = state, !edge.hasRead, deferredAnswer == nil, let context else { return }
+        let quiet = NIODeadline.now() - lastActivity
+        guard quiet >= Self.requestPause else {
+            context.eventLoop.assumeIsolated().scheduleTask(in: Self.requestPause - quiet) { self.closeIfUntouched() }
+            return
+        }
+        if !SocketRest.hasUnread(context.channel) { close() }
     }
 
     /// Closes the connection if nothing was heard, or nothing taken, for too long.

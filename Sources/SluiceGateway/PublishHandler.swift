@@ -95,6 +95,8 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func end() {
         state = .closing
+        trace?.abandoned()
+        trace = nil
         context = nil
         dropBody()
         loop.remove(self)
@@ -258,7 +260,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
             case .single(let single):
                 state = .waiting(request, single)
                 submittedAt = .now()
-                loop.submit(single.message, for: self)
+                loop.submit(single, for: self)
             case .batch(let plan):
                 let job = BatchJob(plan, request: request)
                 loop.account.batch(plan.count)
@@ -268,7 +270,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 }
                 state = .waiting(request, nil)
                 submittedAt = .now()
-                if job.waiting == 0 { published(job) } else { loop.submit(job, for: self) }
+                if job.waiting == 0 { _ = published(job) } else { loop.submit(job, for: self) }
             }
         } catch {
             state = .idle

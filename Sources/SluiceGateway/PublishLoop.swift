@@ -14,7 +14,7 @@ import OTLPTracing
 final class PublishLoop: @unchecked Sendable {
     /// Who gets an outcome.
     private enum Waiter {
-        case single(PublishHandler)
+        case single(PublishHandler, Intake.Single)
         case batch(PublishHandler, BatchJob, Int)
         case free(next: Int)
     }
@@ -73,10 +73,10 @@ final class PublishLoop: @unchecked Sendable {
         }
     }
 
-    /// Submits one message; its outcome goes to the handler's `published(_:)`.
-    func submit(_ message: OutboundMessage, for handler: PublishHandler) {
+    /// Submits one event; its outcome goes to the handler's `published(_:)`.
+    func submit(_ event: Intake.Single, for handler: PublishHandler) {
         begin(1)
-        lane?.submit(message, tag: reserve(.single(handler)))
+        lane?.submit(event.message, tag: reserve(.single(handler, event)))
         scheduleFlush()
     }
 
@@ -144,9 +144,12 @@ final class PublishLoop: @unchecked Sendable {
         lane?.drain { tag, outcome, time in
             note(outcome, sent: submitted[Int(tag)], at: time)
             switch release(Int(tag)) {
-            case .single(let handler): handler.published(outcome.receipt(stream: stream))
+            case .single(let handler, let event):
+                let result = outcome.receipt(stream: stream)
+                if !handler.published(result) { account.orphaned(event, result) }
             case .batch(let handler, let job, let index):
-                if job.note(outcome.receipt(stream: stream), at: index) { handler.published(job) }
+                let isLast = job.note(outcome.receipt(stream: stream), at: index)
+                if isLast, !handler.published(job) { account.orphaned(job) }
             case .free: break
             }
         }

@@ -2,12 +2,19 @@ import CloudEvents
 import EventBus
 import Hummingbird
 import NIOCore
+import Synchronization
 import TenantMetrics
 
 /// `GET /v1/tenants/{id}/metrics` and `GET /v1/stats`: what tenants published, over all replicas.
 struct TenantReports: Sendable {
     /// `nil` with `REDIS_URL=off`.
     let metrics: TenantMetrics?
+
+    /// How many questions are answered at a time: an answer is put together in memory, and Redis has other work.
+    static let questionsMax = 2
+    private let questions = Permits(TenantReports.questionsMax)
+
+    init(metrics: TenantMetrics?) { self.metrics = metrics }
 
     /// How many items a page has: by default, and at most (design: every list).
     static let pageDefault = 100
@@ -19,6 +26,8 @@ struct TenantReports: Sendable {
             throw Problem(kind: .notFound, detail: "\(name.quotedForDetail) is not a tenant name: \(TenantName.rule)")
         }
         let metrics = try available()
+        try questions.take()
+        defer { questions.giveBack() }
         do throws(TenantMetricsError) {
             var body: [UInt8] = []
             Self.write(try await metrics.report(of: tenant.text), into: &body)
@@ -32,13 +41,15 @@ struct TenantReports: Sendable {
     func page(target: String) async throws(Problem) -> Response {
         let query = try QueryParameters(target, allowed: ["limit", "after"])
         let limit = try Self.limit(query["limit"])
-        if let after = query["after"], TenantName(after) == nil {
+        if let after = query["after"], !(1...63).contains(after.utf8.count) {
             throw Problem(
                 kind: .invalidParameter,
                 detail: "after=\(after.quotedForDetail) is no cursor: take it from the 'next' of a page"
             )
         }
         let metrics = try available()
+        try questions.take()
+        defer { questions.giveBack() }
         do throws(TenantMetricsError) {
             let page = try await metrics.reports(after: query["after"], limit: limit)
             var body: [UInt8] = []
@@ -141,4 +152,19 @@ extension TenantReports {
         body.appendJSON(raw: name)
         body.appendJSON(integer: value)
     }
+}
+
+/// How many may do something at a time. Any thread.
+private final class Permits: Sendable {
+    private let left: Atomic<Int>
+
+    init(_ count: Int) { left = Atomic(count) }
+
+    func take() throws(Problem) {
+        guard left.subtract(1, ordering: .relaxed).newValue < 0 else { return }
+        giveBack()
+        throw Problem(kind: .countersUnavailable, detail: "others are reading the counters now; try again")
+    }
+
+    func giveBack() { left.add(1, ordering: .relaxed) }
 }

@@ -32,6 +32,13 @@ struct PublishWatchTests {
         #expect(!watch.isFull(now: start + .seconds(15)))
     }
 
+    @Test func `failures that are far apart are no silence`() {
+        var watch = PublishWatch()
+        watch.note(stored: 0, unknown: 1, full: 0, now: start)
+        watch.note(stored: 0, unknown: 1, full: 0, now: start + .seconds(3600))
+        #expect(!watch.isSilent(now: start + .seconds(3600)))
+    }
+
     @Test func `a full store is told until something is stored`() {
         var watch = PublishWatch()
         watch.note(stored: 0, unknown: 0, full: 1, now: start)

@@ -41,7 +41,8 @@ extension EndToEnd {
             for number in 0..<400 {
                 let event = TestEvent(source: "/s\(number)", type: "t\(number)")
                 _ = try connection.exchange(event.structured(headers: [("X-Tenant-ID", "t\(number)")]))
-                _ = try connection.exchange(HTTPRequest("M\(number % 26)", "/nothing/\(number)"))
+                _ = try connection.exchange(HTTPRequest("DELETE", "/nothing/\(number)"))
+                _ = try stack.exchange(HTTPRequest("M\(number)", "/nothing/\(number)"))
                 _ = try connection.exchange(event.structured(headers: [("X-Tenant-ID", "Bad \(number)")]))
             }
             let answer = try stack.gateway.get("/metrics")

@@ -22,7 +22,7 @@ package struct AuditBacklog: Sendable {
     ///
     /// - Returns: How many found no room.
     package mutating func add(_ entries: [AuditEntry], time: UInt64) -> Int {
-        let room = min(entries.count, countMax - count)
+        let room = max(0, min(entries.count, countMax - count))
         if room > 0 {
             chunks.append(Chunk(time: time, entries: entries[..<room]))
             count += room

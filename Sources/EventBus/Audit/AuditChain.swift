@@ -37,12 +37,20 @@ struct AuditChain {
         let skipped = record.number - known.lastNumber - 1
         if skipped > 0, !previousMayBeGone {
             // Of those before the first one found, all but the last may be gone by age.
-            missing += known.lastNumber > 0 || allMustBeThere ? skipped : 1
+            missing = missing.addingSaturated(known.lastNumber > 0 || allMustBeThere ? skipped : 1)
         }
         known.lastNumber = record.number
         known.lastTime = record.time
         known.hasEnded = record.isLast
         replicas[replica] = known
         return true
+    }
+}
+
+extension UInt64 {
+    /// The sum, or the greatest number: what a record says may be forged.
+    func addingSaturated(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }

@@ -71,7 +71,7 @@ struct VerificationRun {
         let recorded = recorded ?? record.time
         if let since = settings.since, recorded < since { return [] }
         report.records += 1
-        report.dropped += record.dropped
+        report.dropped = report.dropped.addingSaturated(record.dropped)
         guard record.stream == settings.events.description else {
             report.otherStreams[record.stream, default: 0] += 1
             return []

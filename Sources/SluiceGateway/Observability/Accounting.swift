@@ -13,8 +13,8 @@ struct Accounting: Sendable {
     /// Takes what an event loop counted.
     func fold(_ counts: LoopCounts, _ delta: TenantDelta?, _ entries: [AuditEntry]) {
         bus.note(
-            stored: counts.accepted,
-            unknown: counts.rejected[.outcomeUnknown] ?? 0,
+            stored: counts.accepted + counts.storedUnanswered,
+            unknown: (counts.rejected[.outcomeUnknown] ?? 0) + counts.unknownUnanswered,
             full: counts.rejected[.storeFull] ?? 0
         )
         metrics?.fold(counts, delta)

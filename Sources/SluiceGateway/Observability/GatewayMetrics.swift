@@ -92,15 +92,17 @@ private struct TenantSeries {
     init(registry: PrometheusRegistry) { self.registry = registry }
 
     mutating func add(_ counts: TenantDelta.Counts) {
-        let handles = handles(of: counts.tenant)
+        // Who never had an event accepted takes no place: a name alone costs nobody anything to make up (S-19).
+        let handles = handles(of: counts.tenant, mayTakePlace: counts.accepted > 0)
         handles.accepted.increment(by: counts.accepted)
         handles.duplicates.increment(by: counts.duplicates)
         handles.rejected.increment(by: counts.rejected.total)
         handles.bytes.increment(by: counts.bytes)
     }
 
-    private mutating func handles(of tenant: String) -> Handles {
-        let name = handles.count < MetricsTable.tenantsMax ? tenant : PrometheusLabel.other
+    private mutating func handles(of tenant: String, mayTakePlace: Bool) -> Handles {
+        let hasPlace = mayTakePlace && handles.count < MetricsTable.tenantsMax
+        let name = hasPlace ? tenant : PrometheusLabel.other
         if let known = handles[tenant] ?? handles[name] { return known }
         let label = [("tenant", name)]
         let made = Handles(

@@ -42,6 +42,26 @@ struct LoopAccount {
         tally?.accepted(tenant: event.tenant.text, type: event.type, bytes: bytes, duplicate: receipt.isDuplicate)
     }
 
+    /// Takes note of an outcome whose client has gone: nothing was answered, but what is stored is in the audit, since a
+    /// retry will be told that it is.
+    mutating func orphaned(_ event: Intake.Single, _ result: Result<Receipt, PublishError>) {
+        hasCounts = true
+        switch result {
+        case .success(let receipt):
+            counts.storedUnanswered += 1
+            if !receipt.isDuplicate {
+                audit?.note(sequence: receipt.sequence, digest: PayloadDigest.of(event.message.payload))
+            }
+        case .failure(.outcomeUnknown): counts.unknownUnanswered += 1
+        case .failure: break
+        }
+    }
+
+    /// The same for every entry of a batch.
+    mutating func orphaned(_ job: BatchJob) {
+        for case .stored(let event, let receipt) in job.entries { orphaned(event, .success(receipt)) }
+    }
+
     /// Counts what was refused; `tenant` is `nil` where the request names none that is valid.
     mutating func refused(_ kind: Problem.Kind, _ tenant: TenantName?, count: Int = 1) {
         hasCounts = true

@@ -8,6 +8,9 @@ struct LoopCounts: Sendable {
     var accepted: UInt64 = 0
     /// Of these, stored before.
     var duplicates: UInt64 = 0
+    /// Events that were stored, or may have been, when their client had gone: nobody was told.
+    var storedUnanswered: UInt64 = 0
+    var unknownUnanswered: UInt64 = 0
     /// Payload bytes that were stored.
     var bytes: UInt64 = 0
     /// Events and requests refused, by reason.

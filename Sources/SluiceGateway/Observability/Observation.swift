@@ -86,6 +86,7 @@ struct Observation: Sendable {
         var state = GatewayState(status: bus.status, streamName: bus.streamName.description, loops: loops)
         state.connections = connections.open
         state.connectionsRefused = (connections.refusedGlobal, connections.refusedAddress)
+        state.reconnects = max(bus.client.connectCount, 1) - 1
         state.redisIsConnected = redis?.state.isConnected
         if let status = tenants?.status {
             state.flushes = status.flushes

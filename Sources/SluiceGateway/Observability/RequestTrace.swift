@@ -75,6 +75,14 @@ final class RequestTrace {
         request.end()
     }
 
+    /// Ends all spans: the client has gone, and nobody is answered.
+    func abandoned() {
+        (step ?? request).setAttribute("error.type", to: "client_disconnected")
+        endStep()
+        request.setStatus(SpanStatus(code: .error, message: "the client closed the connection"))
+        request.end()
+    }
+
     private func endStep() {
         step?.end()
         step = nil
