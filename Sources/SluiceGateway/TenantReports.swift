@@ -154,7 +154,7 @@ extension TenantReports {
     }
 }
 
-/// How many may do something at a time. Any thread.
+/// How many may do something at a time, for any thread.
 private final class Permits: Sendable {
     private let left: Atomic<Int>
 

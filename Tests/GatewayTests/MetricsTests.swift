@@ -43,7 +43,7 @@ extension EndToEnd {
                 _ = try connection.exchange(event.structured(headers: [("X-Tenant-ID", "t\(number)")]))
                 _ = try connection.exchange(HTTPRequest("DELETE", "/nothing/\(number)"))
                 _ = try stack.exchange(HTTPRequest("M\(number)", "/nothing/\(number)"))
-                _ = try connection.exchange(event.structured(headers: [("X-Tenant-ID", "Bad \(number)")]))
+                _ = try stack.exchange(event.structured(headers: [("X-Tenant-ID", "Bad \(number)")]))
             }
             let answer = try stack.gateway.get("/metrics")
             let page = try MetricsPage(answer)
