@@ -78,7 +78,9 @@ extension EndToEnd {
             let never = try stack.report(of: "never-seen")
             #expect(never["accepted"].int == 0)
             #expect(try stack.gateway.gateway.get("/v1/tenants/No%20Name/metrics").status == 404)
-            for query in ["limit=0", "limit=1001", "limit=x", "after=", "after=\(String(repeating: "a", count: 64))", "what=1"] {
+            for query in [
+                "limit=0", "limit=1001", "limit=x", "after=", "after=\(String(repeating: "a", count: 64))", "what=1",
+            ] {
                 #expect(try stack.gateway.gateway.get("/v1/stats?\(query)").status == 400, "\(query)")
             }
             #expect(try stack.gateway.exchange(HTTPRequest("POST", "/v1/stats", body: [])).status == 405)
