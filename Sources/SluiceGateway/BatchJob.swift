@@ -55,6 +55,14 @@ final class BatchJob {
         return waiting == 0
     }
 
+    /// Fails every entry that is not faulty already: none of them is published.
+    func failAll(_ problem: Problem) {
+        for index in entries.indices {
+            if case .waiting(let single) = entries[index] { entries[index] = .failed(single, problem) }
+        }
+        waiting = 0
+    }
+
     /// Why the batch as a whole is refused before anything is published: `nil` if it is not.
     ///
     /// Without `on-invalid=skip` one bad entry refuses the batch; with it only a batch without a good one is refused.

@@ -133,7 +133,10 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
             let limit = loop.intake.eventBytesMax
             let request = try PublishRequest(route, head, settings, eventBytesMax: limit)
             if loop.bodyBytes > PublishSettings.bodyBytesInAllMax { throw Self.overloaded }
-            guard loop.admits(head: head, expectsContinue: request.expectsContinue) else { throw PublishLoop.overload }
+            // A batch is answered entry by entry, so that it has to be read.
+            guard request.isBatch || loop.admits(head: head, expectsContinue: request.expectsContinue) else {
+                throw PublishLoop.overload
+            }
             state = .collecting(request)
             if request.expectsContinue { proceed(context) }
         } catch {
@@ -248,7 +251,8 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func publish(_ request: PublishRequest) {
-        guard loop.admits() else { return refuseForOverload(request) }
+        let isAdmitted = loop.admits()
+        guard isAdmitted || request.isBatch else { return refuseForOverload(request) }
         let bytes = Array(body.readableBytesView)
         dropBody()
         do throws(Problem) {
@@ -268,6 +272,7 @@ final class PublishHandler: ChannelDuplexHandler, RemovableChannelHandler {
                     state = .idle
                     return finish(refusal, requestID: request.requestID, head: request.head, events: plan.count)
                 }
+                if !isAdmitted { job.failAll(PublishLoop.overload) }
                 state = .waiting(request, nil)
                 submittedAt = .now()
                 if job.waiting == 0 { _ = published(job) } else { loop.submit(job, for: self) }

@@ -32,6 +32,8 @@ final class PublishRequest: Sendable {
     let trace: TraceContext
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     let expectsContinue: Bool
+    /// Whether the body is a batch.
+    let isBatch: Bool
     let bodyLimit: BodyLimit
 
     /// Tells whether the publishing path takes this request; anything else is left to the other routes.
@@ -87,7 +89,7 @@ final class PublishRequest: Sendable {
         self.requestID = fields.requestID
         self.trace = TraceContext(parent: fields.traceparent, state: fields.tracestate)
         self.expectsContinue = fields.expectation != nil && head.isHTTP11
-        let isBatch = route == .events && HTTPBinding.contentMode(contentType: fields.contentType) == .batch
+        self.isBatch = route == .events && HTTPBinding.contentMode(contentType: fields.contentType) == .batch
         self.bodyLimit = settings.bodyLimit(isBatch: isBatch, eventBytesMax: eventBytesMax)
         try settings.check(length: fields.contentLength, bodyLimit)
     }
