@@ -7,8 +7,8 @@ package import JetStream
 /// target and rises while it is below and the limit is what binds. The target leaves a healthy broker alone: it is far
 /// above the latency of one that is merely busy, and follows one that is merely far away (its slow-moving minimum).
 /// A broker that falls silent is noticed before the first timeout: the limit halves with every window down to what is
-/// never worth refusing, with timeouts down to a trickle of probes, and doubles with every round trip once they are
-/// answered.
+/// never worth refusing; with answers that come far too late it goes down to a trickle of probes. Once they are answered
+/// it doubles with every round trip.
 ///
 /// Pure: time comes from outside, in nanoseconds of a monotonic clock. One for each event loop, no lock.
 package struct ConcurrencyLimit: Sendable {
@@ -170,7 +170,8 @@ package struct ConcurrencyLimit: Sendable {
         beforeSilence = 0
         // What is waiting will take as long as this at the pace just seen: in a growing queue the answers tell too late.
         let expected = Nanoseconds(Double(elapsed) / Double(window.done) * Double(inFlight))
-        let latency = Swift.max(window.latencies / Nanoseconds(window.answers), expected, 1)
+        let measured = window.latencies / Nanoseconds(window.answers)
+        let latency = Swift.max(measured, expected, 1)
         let target = target
         guard latency > target else {
             badSince = nil
@@ -191,7 +192,8 @@ package struct ConcurrencyLimit: Sendable {
             probe(now: now)
             return
         }
-        let floor = latency > settings.latencyMax ? settings.trickle : min(settings.floor, limit)
+        // What is only expected, perhaps from a single answer, refuses nobody who is few.
+        let floor = measured > settings.latencyMax ? settings.trickle : min(settings.floor, limit)
         let factor = Swift.max(Double(target) / Double(latency), 0.25)
         change(to: Swift.max(Int(Double(min(limit, window.peak)) * factor), floor), now: now)
     }
