@@ -125,7 +125,7 @@ final class BatchJob {
 
     /// The kind that speaks for the batch: what is uncertain before what is certain.
     private static func gravest(_ faults: [Problem.Kind]) -> Problem.Kind {
-        for kind in [.outcomeUnknown, .storeFull, .misconfigured, .brokerUnavailable] as [Problem.Kind]
+        for kind in [.outcomeUnknown, .storeFull, .misconfigured, .brokerUnavailable, .overloaded] as [Problem.Kind]
         where faults.contains(kind) { return kind }
         return faults.first ?? .internalError
     }
