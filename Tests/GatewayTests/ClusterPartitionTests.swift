@@ -22,9 +22,11 @@ extension EndToEnd {
             stack.cluster.isolate(leader, isolation)
             try #require(stack.cluster.waitForLeader(of: ClusterStack.stream, except: [leader]) != nil)
             #expect(above.waitForProgress(), "the majority does not go on")
-            // The old leader is still asked, before and after it notices.
-            let answered = oracle.statuses.values.reduce(0, +)
-            #expect(waitUntil(timeout: .seconds(30)) { oracle.statuses.values.reduce(0, +) > answered + 50 })
+            // The old leader is still asked, before and after it notices: until it has refused something, nothing is tested.
+            #expect(
+                waitUntil(timeout: .seconds(60)) { oracle.statuses.keys.contains { $0 != 202 } },
+                "nothing was refused: \(oracle.statuses)"
+            )
             #expect(minority.status(of: "/health/live") == 200)
 
             stack.cluster.heal(leader)
@@ -33,7 +35,6 @@ extension EndToEnd {
             let verdict = try stack.verdict()
             #expect(verdict == EventOracle.Verdict(), "\(verdict)")
             #expect(Set(oracle.statuses.keys).isSubset(of: [202, 503, 504]), "\(oracle.statuses)")
-            #expect(oracle.statuses.keys.count > 1, "nothing was refused: nothing was tested")
         }
     }
 }

@@ -149,17 +149,24 @@ package final class NATSCluster: Sendable {
         return found
     }
 
-    /// Waits until every copy of the stream is there and has all of it.
-    package func waitUntilCurrent(_ stream: String, timeout: Duration = .seconds(60)) -> Bool {
+    /// Waits until so many copies of the stream, the leader's included, are there and have all of it; all unless said.
+    ///
+    /// nats-server (2.15.1 here) may leave a copy that was cut off behind for minutes while nothing is published.
+    package func waitUntilCurrent(_ stream: String, copies: Int? = nil, timeout: Duration = .seconds(60)) -> Bool {
         waitUntil(timeout: timeout) {
             guard let cluster = api("STREAM.INFO.\(stream)")?["cluster"], cluster["leader"].string?.isEmpty == false
             else { return false }
             let replicas = cluster["replicas"].items
-            return replicas.count == nodes.count - 1
-                && replicas.allSatisfy { replica in
-                    replica["current"].bool == true && replica["offline"].bool != true && replica["lag"].int ?? 0 == 0
-                }
+            let current = replicas.count { replica in
+                replica["current"].bool == true && replica["offline"].bool != true && replica["lag"].int ?? 0 == 0
+            }
+            return replicas.count == nodes.count - 1 && current + 1 >= copies ?? nodes.count
         }
+    }
+
+    /// How the copies of a stream stand, as the server tells it: for the message of a test that failed.
+    package func copies(of stream: String) -> String {
+        "\(api("STREAM.INFO.\(stream)")?["cluster"] ?? .null)"
     }
 
     /// JetStream answers when its own group has a leader.

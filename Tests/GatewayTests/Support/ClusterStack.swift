@@ -30,9 +30,12 @@ final class ClusterStack {
         try #require(cluster.waitForLeader(of: Self.stream), "the stream has no leader")
     }
 
-    /// Waits until the cluster is whole and the gateway ready, and compares the clients' answers with the stream.
+    /// Waits until a majority has everything and the gateway is ready, and compares the clients' answers with the stream.
     func verdict() throws -> EventOracle.Verdict {
-        try #require(cluster.waitUntilCurrent(Self.stream), "the copies of the stream never became equal")
+        try #require(
+            cluster.waitUntilCurrent(Self.stream, copies: 2),
+            "the copies of the stream never became equal: \(cluster.copies(of: Self.stream))"
+        )
         try #require(
             waitUntil(timeout: .seconds(30)) { gateway.status(of: "/health/ready") == 200 },
             "the gateway did not become ready: \(gateway.log.suffix(5))"

@@ -109,10 +109,15 @@ extension StreamReader {
     }
 
     private func stored(_ sequence: Int) throws -> StoredMessage? {
-        if let message = try message(sequence) { return message }
-        let answer = try api("STREAM.MSG.GET.\(GatewayStack.stream)", "{\"seq\":\(sequence)}")
-        // 10037 is "no message found".
-        try #require(answer["error"]["err_code"].int == 10_037, "message \(sequence): \(answer.text)")
+        var answer = WireJSON.null
+        for _ in 0..<50 {
+            if let message = try message(sequence) { return message }
+            answer = try api("STREAM.MSG.GET.\(GatewayStack.stream)", "{\"seq\":\(sequence)}")
+            // 10037 is "no message found"; a cluster that has just healed may answer 10008, "temporarily unavailable".
+            if answer["error"]["err_code"].int == 10_037 { return nil }
+            _ = waitUntil(timeout: .milliseconds(200)) { false }
+        }
+        Issue.record("message \(sequence): \(answer.text)")
         return nil
     }
 }
