@@ -1,6 +1,7 @@
 """Clients that publish at a steady rate and send again, with the same id, what was not acknowledged."""
 
 import asyncio
+import functools
 import json
 import random
 
@@ -19,20 +20,26 @@ class NotSent(Exception):
 class Connection:
     """One HTTP/1.1 connection that is kept while the gateway keeps it."""
 
-    def __init__(self, port):
-        self._port = port
+    def __init__(self, port, current_stay):
+        self._port, self._current_stay = port, current_stay
         self._reader = self._writer = None
+        #: Of the process that the last request was sent to.
+        self.stay = None
 
     async def post(self, content_type, tenant, body):
         """Status and JSON of the answer; `NotSent`, or another error when no answer came."""
-        if self._reader is not None and self._reader.at_eof():
-            self.close()  # The gateway has ended an idle connection, as it may.
+        if self._reader is not None and (self._reader.at_eof() or self.stay is not self._current_stay()):
+            self.close()  # The gateway has ended an idle connection, as it may, or its process has ended.
         try:
             if self._writer is None:
                 opened = asyncio.open_connection("127.0.0.1", self._port)
                 self._reader, self._writer = await asyncio.wait_for(opened, 5)
         except (OSError, asyncio.TimeoutError) as error:
             raise NotSent from error
+        # Only now: a gateway that is about to end lets nobody connect, and who tries is let in by the next process. A
+        # stay begins when the last process is gone and the next one is not there yet: what is written now, without an
+        # `await` before it, can be answered by the process of this stay alone.
+        self.stay = self._current_stay()
         head = (
             f"POST /v1/events HTTP/1.1\r\nHost: chaos\r\nContent-Type: {content_type}\r\nX-Tenant-ID: {tenant}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
@@ -87,7 +94,10 @@ class Load:
 
     async def _run(self, worker):
         rng = random.Random(f"{self._seed}/{worker}")
-        connections = [Connection(gateway.port) for gateway in self.topology.gateways]
+        connections = [
+            Connection(gateway.port, functools.partial(self.oracle.stay, gateway.number))
+            for gateway in self.topology.gateways
+        ]
         clock = asyncio.get_running_loop().time
         count, due = 0, clock() + rng.random() * WORKERS / self._rate
         while not self.is_ending:
@@ -108,16 +118,16 @@ class Load:
     async def _publish(self, connections, rng, tenant, events, is_once):
         gateway, pause = rng.randrange(len(connections)), 0.05
         while events and not self.is_over:
-            acked = await self._send(gateway, connections[gateway], tenant, events)
+            acked = await self._send(connections[gateway], tenant, events)
             events = {identity: event for identity, event in events.items() if identity not in acked}
             if is_once or not events:
                 return
             await asyncio.sleep(pause * (0.5 + rng.random()))
             gateway, pause = (gateway + 1) % len(connections), min(1, pause * 2)
 
-    async def _send(self, gateway, connection, tenant, events):
+    async def _send(self, connection, tenant, events):
         """The ids that were acknowledged."""
-        stay, ids = self.oracle.stay(gateway), list(events)
+        ids = list(events)
         is_batch = len(ids) > 1
         content_type = "application/cloudevents-batch+json" if is_batch else "application/cloudevents+json"
         body = json.dumps(list(events.values()) if is_batch else events[ids[0]]).encode()
@@ -126,7 +136,7 @@ class Load:
         except NotSent:
             return []
         except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            self.oracle.no_answer(stay, tenant, ids)
+            self.oracle.no_answer(connection.stay, tenant, ids)
             return []
         results = answer.get("results") if is_batch else None
         if results is None:
@@ -134,5 +144,5 @@ class Load:
         now = asyncio.get_running_loop().time()
         for identity, result in zip(ids, results):
             entry = result.get("status", status)
-            self.oracle.answer(stay, tenant, identity, entry, result.get("sequence"), now)
+            self.oracle.answer(connection.stay, tenant, identity, entry, result.get("sequence"), now)
         return [identity for identity, result in zip(ids, results) if result.get("status", status) == 202]
