@@ -65,24 +65,14 @@ enum APIResponse {
         return StoredMessage(
             subject: subject,
             sequence: sequence,
-            headers: headerLines(headers),
+            headers: HeaderBlock.lines(headers),
             payload: payload,
             time: time
         )
     }
 
-    /// The lines after `NATS/1.0`, split at the first colon.
-    private static func headerLines(_ bytes: [UInt8]) -> [(name: String, value: String)] {
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
-        return lines.dropFirst().compactMap { line in
-            guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { return nil }
-            let value = line[line.utf8.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-            return (String(line[..<colon]), String(value))
-        }
-    }
-
     /// Reads the members of an answer; its error, if it has one, is thrown.
-    private static func read(
+    static func read(
         _ bytes: [UInt8],
         _ member: (inout JSONReader, String) -> Bool
     ) throws(JetStreamError) {
@@ -125,8 +115,28 @@ extension StreamState {
             case "first_seq": reader.read(into: &firstSequence)
             case "last_seq": reader.read(into: &lastSequence)
             case "last_ts": reader.read(into: &lastTime)
+            case "num_deleted": reader.read(into: &deletedCount)
+            case "num_subjects": reader.read(into: &subjectCount)
+            case "deleted": reader.readNull() || readDeleted(&reader)
+            case "subjects": reader.readNull() || readSubjects(&reader)
             default: reader.skipValue()
             }
+        }
+    }
+
+    private mutating func readDeleted(_ reader: inout JSONReader) -> Bool {
+        reader.readArray { reader in
+            guard let sequence = reader.readUInt64() else { return false }
+            deleted.append(sequence)
+            return true
+        }
+    }
+
+    private mutating func readSubjects(_ reader: inout JSONReader) -> Bool {
+        reader.readObject { reader, subject in
+            guard let count = reader.readUInt64() else { return false }
+            subjects[subject] = count
+            return true
         }
     }
 }
@@ -171,22 +181,22 @@ extension StreamConfiguration {
 }
 
 extension JSONReader {
-    fileprivate mutating func store<Value>(_ value: Value?, _ target: inout Value) -> Bool {
+    private mutating func store<Value>(_ value: Value?, _ target: inout Value) -> Bool {
         guard let value else { return false }
         target = value
         return true
     }
 
-    fileprivate mutating func read(into target: inout String) -> Bool { store(readString(), &target) }
-    fileprivate mutating func read(into target: inout UInt64) -> Bool { store(readUInt64(), &target) }
-    fileprivate mutating func read(into target: inout Int64) -> Bool { store(readInt64(), &target) }
-    fileprivate mutating func read(into target: inout Int) -> Bool { store(readInt64().map(Int.init), &target) }
-    fileprivate mutating func read(into target: inout Bool) -> Bool { store(readBool(), &target) }
-    fileprivate mutating func read(into target: inout Duration) -> Bool {
+    mutating func read(into target: inout String) -> Bool { store(readString(), &target) }
+    mutating func read(into target: inout UInt64) -> Bool { store(readUInt64(), &target) }
+    mutating func read(into target: inout Int64) -> Bool { store(readInt64(), &target) }
+    mutating func read(into target: inout Int) -> Bool { store(readInt64().map(Int.init), &target) }
+    mutating func read(into target: inout Bool) -> Bool { store(readBool(), &target) }
+    mutating func read(into target: inout Duration) -> Bool {
         store(readInt64().map(Duration.nanoseconds), &target)
     }
 
-    fileprivate mutating func read<Value: RawRepresentable>(into target: inout Value) -> Bool
+    mutating func read<Value: RawRepresentable>(into target: inout Value) -> Bool
     where Value.RawValue == String {
         store(readString().flatMap(Value.init(rawValue:)), &target)
     }

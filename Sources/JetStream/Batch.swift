@@ -14,19 +14,23 @@ package final class Batch: Sendable {
         let headers: MessageHeaders
         let payload: ArraySlice<UInt8>
         let tag: UInt64
+        /// Whether nobody listening is an answer, given at once; else it is tried again (C-18).
+        let isQuestion: Bool
 
         package init(
             subject: String,
             expectedStream: StreamName?,
             headers: MessageHeaders,
             payload: ArraySlice<UInt8>,
-            tag: UInt64
+            tag: UInt64,
+            isQuestion: Bool = false
         ) {
             self.subject = subject
             self.expectedStream = expectedStream
             self.headers = headers
             self.payload = payload
             self.tag = tag
+            self.isQuestion = isQuestion
         }
 
         /// What the message weighs in our queues.

@@ -6,6 +6,9 @@ final class ClientCore: Sendable {
     let configuration: JetStreamConfiguration
     let inbox: Locked<Inbox>
     let slots: Locked<SlotTable>
+    let pulls: Locked<PullTable>
+    let settlements: Locked<SettlementTable>
+    let services = Locked(ServiceTable())
     let wake = WakeSignal()
     /// Connection attempts' results on their way from the connector to the I/O thread; nil when that thread has ended.
     let arrivals = Locked<[Result<NATSLink, Connector.ConnectFailure>]?>([])
@@ -39,6 +42,8 @@ final class ClientCore: Sendable {
         self.log = log
         inbox = Locked(Inbox(configuration: configuration))
         slots = Locked(SlotTable(countMax: configuration.inFlightMax, costMax: configuration.inFlightBytesMax))
+        pulls = Locked(PullTable(countMax: configuration.pullsMax))
+        settlements = Locked(SettlementTable(countMax: configuration.settlementsInFlightMax))
     }
 
     var state: ConnectionState { connectionState.withLock { $0 } }
@@ -63,6 +68,19 @@ final class ClientCore: Sendable {
         }
     }
 
+    /// Takes what a lane asks for, or gives all of it its end at once.
+    func enqueue(_ batch: LaneBatch, _ mailbox: LaneMailbox) {
+        switch inbox.withLock({ $0.add(batch, mailbox) }) {
+        case .accepted(let needsWake): if needsWake { wake.signal() }
+        case .refused(let reason): batch.refuse(reason == .closing ? .closing : .notSent, mailbox)
+        }
+    }
+
+    /// Takes the answer of a service; dropped without a connection, or if too many wait.
+    func enqueue(_ answer: ServiceAnswer) {
+        if case .accepted(true) = inbox.withLock({ $0.add(answer) }) { wake.signal() }
+    }
+
     /// Takes the result of a connection attempt, on the connector thread.
     func deliver(_ result: Result<NATSLink, Connector.ConnectFailure>) {
         let taken = arrivals.withLock { arrivals in
@@ -79,7 +97,9 @@ final class ClientCore: Sendable {
         let item = entry.batch.items[entry.index]
         switch reply {
         case .noResponders:
-            if entry.asked == .duplicateInProcess {
+            if item.isQuestion {
+                entry.batch.complete(entry.index, .rejected(.noResponders))
+            } else if entry.asked == .duplicateInProcess {
                 retry(entry, .duplicateInProcess)
             } else if entry.retries < Self.noRespondersRetriesMax {
                 retry(entry, .noResponders)

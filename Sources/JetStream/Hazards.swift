@@ -13,7 +13,8 @@
 //       down at the deadline. Tests: ConnectionTests.
 // C-06  Timeouts are not honoured while reconnecting: deadlines are ours, on the monotonic clock, kept by a thread that
 //       never waits inside cnats. Tests: RecoveryTests (hung under load).
-// C-07  `natsSubscription_Fetch` overflows: not used; this target publishes and sends requests only.
+// C-07  `natsSubscription_Fetch` overflows: not used; pull requests are our own, each with a reply subject of its own below
+//       the link's one subscription. Tests: DeliveryLaneTests, HostileDeliveryTests.
 // C-08  Use after free of a destroyed subscription: the one subscription of a link lives as long as the link, and its
 //       closure is released by the subscription's own completion callback.
 // C-09  Error handlers may get a freed subscription: ours reads nothing.
@@ -21,15 +22,16 @@
 // C-11  A long INFO line overflows cnats' buffer: the greeting is read by `ServerGreeting` first, at most 30,000 bytes. A
 //       peer that greets differently the second time is outside what this can see: use a trusted path.
 // C-12  Nonces are sometimes signed empty: only user and password are offered.
-// C-13  An empty header value swallows the next header: `HeaderValue` is never empty; headers read back are advisory.
+// C-13  An empty header value swallows the next header: `HeaderValue` is never empty; headers read back are advisory, and
+//       those of deliveries are read by `HeaderBlock`, not by cnats. Tests: HostileDeliveryTests.
 // C-14  Close may not flush: closing waits for the acknowledgements itself, then shuts the socket down; cnats' own flush on
 //       close, which would wait for a PONG that only the same thread could read, is never entered. Tests: ConnectionTests.
 // C-15  RetryOnFailedConnect is unreliable: not used; the connector loops. Tests: ConnectionTests.
-// C-16  Ordered consumers: not used.
+// C-16  Ordered consumers: not used; a bucket's watch has its own pull consumer. Tests: KeyValueTests.
 // C-17  Inbox names can be guessed: ours come from the system's random source. Tests: AcknowledgementTests.
 // C-18  No retry on no-responders: two more tries 250 ms apart, with the same message id. Tests: AcknowledgementTests.
 // C-19  Missing JetStream calls: administration is JSON on `$JS.API.>`. Tests: RealServerTests.
-// C-20  A thread per subscription: there is one subscription per connection.
+// C-20  A thread per subscription: there is one subscription per connection, and one per service.
 // C-21  Tearing the library down crashes: it is never torn down.
 // C-22  The libuv and libevent adapters race because several threads add and remove events: no adapter is used, and all
 //       callbacks of an established link come from calls that the I/O thread makes itself.

@@ -31,6 +31,15 @@ public struct MessageHeaders: Sendable {
     /// `tracestate` of W3C Trace Context.
     public var tracestate: HeaderValue?
 
+    /// Sluice's own headers, as dead letters have them.
+    package var own: [(name: OwnHeader, value: HeaderValue)] = []
+    /// Binary-mode headers of an event, copied from a stored message.
+    package var event: [(name: EventHeader, value: HeaderValue)] = []
+    /// The message is only stored if the newest of its subject has this sequence; 0 if there must be none.
+    package var expectedLastSubjectSequence: UInt64?
+    /// What happened to a key, in a message of a key-value bucket.
+    var operation: KeyOperation?
+
     /// Headers for one message; what is nil is left out.
     public init(
         messageID: HeaderValue? = nil,
@@ -43,6 +52,11 @@ public struct MessageHeaders: Sendable {
         self.traceparent = traceparent
         self.tracestate = tracestate
     }
+}
+
+/// `KV-Operation` (ADR-8 of NATS).
+enum KeyOperation: String, Sendable {
+    case delete = "DEL"
 }
 
 /// A message to be stored in a stream.

@@ -12,6 +12,9 @@ struct IOLoop {
     private var link: NATSLink?
     private var linkedAt: Nanoseconds = 0
     private var queue = BatchQueue()
+    private var lanes: LaneQueue
+    /// Which change of the services the link has seen.
+    private var servicesSeen: UInt64 = 0
     private var liveness: Liveness
     private var failureLogged = false
     private var stallAnnounced = false
@@ -27,6 +30,7 @@ struct IOLoop {
         self.core = core
         self.connector = connector
         liveness = Liveness(configuration: core.configuration)
+        lanes = LaneQueue(core: core)
         entries = [
             pollfd(fd: core.wake.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: -1, events: Int16(POLLIN), revents: 0),
@@ -49,8 +53,9 @@ struct IOLoop {
     // MARK: Sending
 
     private mutating func send() {
-        core.inbox.withLock { $0.take(into: &queue) }
+        takeQueued()
         guard let link else { return }
+        offerServices(link)
         resend(link)
         var count = 0
         var cost = 0
@@ -68,7 +73,23 @@ struct IOLoop {
             hand(item, token, to: link)
         }
         if count > 0 { core.inbox.withLock { $0.release(count: count, cost: cost) } }
+        let stalled = liveness.isStalled
+        lanes.send(to: link) { !stalled && link.unwritten < Self.unwrittenMax }
         flush(link)
+    }
+
+    private mutating func takeQueued() {
+        core.inbox.withLock { inbox in
+            inbox.take(into: &queue)
+            inbox.take(into: &lanes)
+        }
+    }
+
+    private mutating func offerServices(_ link: NATSLink) {
+        let (services, version) = core.services.withLock { ($0.services, $0.version) }
+        guard version != servicesSeen else { return }
+        servicesSeen = version
+        link.offer(services)
     }
 
     private func canSend(_ link: NATSLink) -> Bool {
@@ -130,7 +151,9 @@ struct IOLoop {
 
     /// True if the last turn stopped only to look at the socket.
     private func canContinue() -> Bool {
-        guard let link, !queue.isEmpty, canSend(link) else { return false }
+        guard let link, canSend(link) else { return false }
+        if lanes.canContinue { return true }
+        if queue.isEmpty { return false }
         return core.slots.withLock { !$0.roomWanted }
     }
 
@@ -142,6 +165,7 @@ struct IOLoop {
 
     private func nextDeadline() -> Nanoseconds {
         var next = min(queue.firstDeadline, connector.watchdog.nextCheck)
+        next = min(next, lanes.nextDeadline(now: monotonicNow()))
         let (expiry, retry) = core.slots.withLock { ($0.earliestDeadline, $0.earliestRetry) }
         next = min(next, expiry)
         if let link {
@@ -161,6 +185,7 @@ struct IOLoop {
             entry.batch.complete(entry.index, entry.abandonedOutcome(written: .max, reason: .timeout))
         }
         if now >= queue.firstDeadline { failQueued(.expired) { $0.deadline <= now } }
+        lanes.seeToDeadlines(now: now)
         guard let link, let info = link.info else { return }
         switch liveness.check(now: now) {
         case .fine: break
@@ -216,6 +241,7 @@ struct IOLoop {
         let now = monotonicNow()
         link = new
         linkedAt = now
+        servicesSeen = 0
         failureLogged = false
         stallAnnounced = false
         liveness.start(now: now)
@@ -232,6 +258,7 @@ struct IOLoop {
         core.inbox.withLock { inbox in
             inbox.setRefusal(.disconnected)
             inbox.take(into: &queue)
+            inbox.take(into: &lanes)
         }
         link.close()
         core.setState(.connecting(lastFailure: reason))
@@ -240,6 +267,7 @@ struct IOLoop {
             entry.batch.complete(entry.index, entry.abandonedOutcome(written: written, reason: .connectionLost))
         }
         failQueued(.disconnected) { _ in true }
+        lanes.endAll(.connectionLost, unsent: .notSent)
         core.log(LogEvent(.warning, "lost the connection to NATS", [("reason", reason)]))
         connector.requestConnection(lived: monotonicNow() - linkedAt)
     }
@@ -250,20 +278,22 @@ struct IOLoop {
     private func isFinished() -> Bool {
         guard let deadline = core.closing.withLock({ $0.deadline }) else { return false }
         if link == nil || monotonicNow() >= deadline { return true }
-        return queue.isEmpty && core.slots.withLock { $0.isEmpty }
+        return queue.isEmpty && lanes.isEmpty && core.slots.withLock { $0.isEmpty }
+            && core.settlements.withLock { $0.count } == 0
     }
 
     private mutating func finish() {
         connector.stop()
         acceptArrivals()
         core.arrivals.withLock { $0 = nil }
-        core.inbox.withLock { $0.take(into: &queue) }
+        takeQueued()
         failQueued(.closing) { _ in true }
         link?.close()
         let written = link?.written ?? 0
         for entry in core.slots.withLock({ $0.close() }) {
             entry.batch.complete(entry.index, entry.abandonedOutcome(written: written, reason: .connectionLost))
         }
+        lanes.endAll(.closing, unsent: .closing)
         link = nil
         core.setState(.closed)
         let waiters = core.closing.withLock { closing in

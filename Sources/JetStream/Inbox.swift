@@ -3,13 +3,19 @@ struct Inbox: Sendable {
     private var batches: [Batch] = []
     private var count = 0
     private var cost = 0
+    private var laneBatches: [(mailbox: LaneMailbox, batch: LaneBatch)] = []
+    private var orderCount = 0
+    private var answers: [ServiceAnswer] = []
+    private var answerCost = 0
     /// Whether the I/O thread waits and wants to be woken.
     private var sleeping = false
     private(set) var refusal: NotSentReason? = .disconnected
     private let countMax: Int
     private let costMax: Int
+    private let orderCountMax: Int
 
     init(configuration: JetStreamConfiguration) {
+        orderCountMax = configuration.settlementsQueuedMax
         countMax = configuration.queuedMax
         costMax = configuration.queuedBytesMax
     }
@@ -29,6 +35,41 @@ struct Inbox: Sendable {
         return .accepted(wake: sleeping)
     }
 
+    /// Takes what a lane asks for.
+    mutating func add(_ batch: LaneBatch, _ mailbox: LaneMailbox) -> Verdict {
+        if let refusal { return .refused(refusal) }
+        guard batch.orders.count <= orderCountMax - orderCount else { return .refused(.overloaded) }
+        orderCount += batch.orders.count
+        laneBatches.append((mailbox, batch))
+        defer { sleeping = false }
+        return .accepted(wake: sleeping)
+    }
+
+    /// Takes the answer of a service.
+    mutating func add(_ answer: ServiceAnswer) -> Verdict {
+        if let refusal { return .refused(refusal) }
+        guard answer.cost <= costMax - answerCost else { return .refused(.overloaded) }
+        answerCost += answer.cost
+        answers.append(answer)
+        defer { sleeping = false }
+        return .accepted(wake: sleeping)
+    }
+
+    /// Moves out what the lanes and services ask for; settlements keep counting until they are `release`d.
+    mutating func take(into queue: inout LaneQueue) {
+        if !laneBatches.isEmpty {
+            queue.append(contentsOf: laneBatches)
+            laneBatches.removeAll(keepingCapacity: true)
+        }
+        if !answers.isEmpty {
+            queue.answers += answers
+            answers.removeAll()
+            answerCost = 0
+        }
+    }
+
+    mutating func release(orders count: Int) { orderCount -= count }
+
     /// Moves all batches out; they keep counting until they are `release`d.
     mutating func take(into queue: inout BatchQueue) {
         sleeping = false
@@ -44,7 +85,7 @@ struct Inbox: Sendable {
 
     /// True if the I/O thread may sleep; from then on `add` asks for a wake-up.
     mutating func sleepIfEmpty() -> Bool {
-        sleeping = batches.isEmpty
+        sleeping = batches.isEmpty && laneBatches.isEmpty && answers.isEmpty
         return sleeping
     }
 

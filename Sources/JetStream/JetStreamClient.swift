@@ -31,7 +31,7 @@ public final class JetStreamClient: Sendable {
             let connector = Connector(
                 configuration: core.configuration,
                 watchdog: ConnectWatchdog { core.wake.signal() },
-                makeSink: { ReplySink { token, reply in core.settle(token, reply) } },
+                makeSink: { ReplySink(core: core) },
                 deliver: { core.deliver($0) }
             )
             var loop = IOLoop(core: core, connector: connector)
@@ -113,13 +113,26 @@ public final class JetStreamClient: Sendable {
         payload: [UInt8],
         timeout: Duration = .seconds(5)
     ) async throws(JetStreamError) -> [UInt8] {
+        try await request(subject: subject.text, payload, timeout, isQuestion: false)
+    }
+
+    /// Sends a request to a checked subject and returns the answer's bytes.
+    ///
+    /// - Parameter isQuestion: Whether nobody listening is told at once.
+    func request(
+        subject: String,
+        _ payload: [UInt8],
+        _ timeout: Duration,
+        isQuestion: Bool
+    ) async throws(JetStreamError) -> [UInt8] {
         let result = await withCheckedContinuation { continuation in
             let item = Batch.Item(
-                subject: subject.text,
+                subject: subject,
                 expectedStream: nil,
                 headers: MessageHeaders(),
                 payload: payload[...],
-                tag: 0
+                tag: 0,
+                isQuestion: isQuestion
             )
             core.enqueue(
                 Batch(

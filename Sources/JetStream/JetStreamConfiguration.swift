@@ -28,6 +28,18 @@ public struct JetStreamConfiguration: Sendable {
     public var queuedMax = 16_384
     /// Bytes of messages accepted and not yet sent, at most.
     public var queuedBytesMax = 64 << 20
+    /// From handing over a settlement to its confirmation, at most.
+    package var settlementTimeout: Duration = .seconds(5)
+    /// Settlements sent and not yet confirmed, at most (1 to 1,048,576).
+    package var settlementsInFlightMax = 65_536
+    /// Settlements accepted and not yet sent, at most.
+    package var settlementsQueuedMax = 262_144
+    /// Pull requests outstanding, at most.
+    package var pullsMax = 16_384
+    /// Bytes that one pull may bring, at most; at least one message of the server's largest size.
+    package var pullBytesMax = 8 << 20
+    /// Bytes of delivered messages that a lane and its owner may hold before further pulls wait.
+    package var deliveryBytesMax = 64 << 20
 
     /// A configuration with the defaults for everything else.
     public init(servers: [ServerURL], name: String) {

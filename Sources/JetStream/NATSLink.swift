@@ -20,10 +20,14 @@ final class NATSLink: @unchecked Sendable {
     private var connection: OpaquePointer?
     private var replies: ReplySink?
     private var subscription: OpaquePointer?
+    private var serviceSubscriptions: [UInt64: OpaquePointer] = [:]
     /// `_INBOX.<22 random characters>.` with room for the token, NUL-terminated.
     private var replySubject: [CChar]
     private let replyPrefixCount: Int
     private var bin = MessageBin()
+
+    /// What cnats reads at once, and first holds for writing.
+    private static let bufferSize: Int32 = 64 << 10
 
     init() {
         let prefix = "_INBOX.\(randomToken(22))."
@@ -47,6 +51,7 @@ final class NATSLink: @unchecked Sendable {
             { natsOptions_SetIgnoreDiscoveredServers(options, true) },
             { natsOptions_SetPingInterval(options, 0) },
             { natsOptions_SetSendAsap(options, true) },
+            { natsOptions_SetIOBufSize(options, Self.bufferSize) },
             { natsOptions_SetErrorHandler(options, ignoreError, nil) },
             { natsOptions_SetEventLoop(options, loop, attachLink, readLink, writeLink, detachLink) },
         ]
@@ -84,13 +89,14 @@ final class NATSLink: @unchecked Sendable {
         replies = sink
         let context = Unmanaged.passRetained(sink).toOpaque()
         let wildcard = replySubject[..<replyPrefixCount] + [CChar(bitPattern: UInt8(ascii: "*")), 0]
-        var status = natsConnection_Subscribe(&subscription, connection, Array(wildcard), receiveReply, context)
+        var status = natsConnection_Subscribe(&subscription, connection, Array(wildcard), ReplySink.receive, context)
         guard status == NATS_OK else {
             Unmanaged<ReplySink>.fromOpaque(context).release()
             return status
         }
+        sink.subscription = subscription
         status = natsSubscription_SetPendingLimits(subscription, -1, -1)
-        if status == NATS_OK { status = natsSubscription_SetOnCompleteCB(subscription, endReplies, context) }
+        if status == NATS_OK { status = natsSubscription_SetOnCompleteCB(subscription, ReplySink.end, context) }
         return status
     }
 
@@ -142,12 +148,105 @@ final class NATSLink: @unchecked Sendable {
         set("Content-Type", item.headers.contentType?.text)
         set("traceparent", item.headers.traceparent?.text)
         set("tracestate", item.headers.tracestate?.text)
+        set("Nats-Expected-Last-Subject-Sequence", item.headers.expectedLastSubjectSequence.map { "\($0)" })
+        set("KV-Operation", item.headers.operation?.rawValue)
+        for header in item.headers.own { set(header.name.text, header.value.text) }
+        for header in item.headers.event { set(header.name.text, header.value.text) }
         return status
     }
 
-    /// Writes the token in hex behind the prefix.
-    private func setReplyToken(_ token: UInt64) {
+    /// Appends a pull request.
+    func publish(_ pull: LaneBatch.Pull, bytesMax: Int, token: SlotTable.Token) -> natsStatus {
+        setReplyToken(ReplyToken.number(token), kind: ReplyToken.pull)
+        let subject = APISubject.nextMessages(pull.consumer, pull.stream).text
+        let body = Array(pull.body(bytesMax: bytesMax).utf8)
+        let status = body.withUnsafeBytes { bytes in
+            natsConnection_PublishRequest(
+                connection,
+                subject,
+                replySubject,
+                bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
+                Int32(clamping: bytes.count)
+            )
+        }
+        countGiven()
+        return status
+    }
+
+    /// Appends a settlement; with a token, its confirmation is asked for.
+    ///
+    /// ``countGiven()`` is the caller's.
+    func publish(_ how: Settlement, to ack: MessageEnvelope, token: SlotTable.Token?) -> natsStatus {
+        if let token { setReplyToken(ReplyToken.number(token), kind: ReplyToken.settlement) }
+        return ack.withAck { subject in
+            switch how {
+            case .acknowledge: publish("+ACK", to: subject, withReply: token != nil)
+            case .progress: publish("+WPI", to: subject, withReply: token != nil)
+            case .terminate: publish("+TERM", to: subject, withReply: token != nil)
+            case .release(.zero): publish("-NAK", to: subject, withReply: token != nil)
+            case .release(let delay):
+                publish("-NAK {\"delay\": \(delay.nanoseconds)}", to: subject, withReply: token != nil)
+            }
+        }
+    }
+
+    private func publish(_ text: StaticString, to subject: UnsafePointer<CChar>, withReply: Bool) -> natsStatus {
+        publish(UnsafeRawPointer(text.utf8Start), text.utf8CodeUnitCount, to: subject, withReply)
+    }
+
+    private func publish(_ text: String, to subject: UnsafePointer<CChar>, withReply: Bool) -> natsStatus {
+        Array(text.utf8).withUnsafeBytes { publish($0.baseAddress, $0.count, to: subject, withReply) }
+    }
+
+    private func publish(
+        _ bytes: UnsafeRawPointer?,
+        _ count: Int,
+        to subject: UnsafePointer<CChar>,
+        _ withReply: Bool
+    ) -> natsStatus {
+        withReply
+            ? natsConnection_PublishRequest(connection, subject, replySubject, bytes, Int32(clamping: count))
+            : natsConnection_Publish(connection, subject, bytes, Int32(clamping: count))
+    }
+
+    /// Appends the answer of a service.
+    func publish(_ answer: ServiceAnswer) -> natsStatus {
+        let status = answer.payload.withUnsafeBytes { bytes in
+            natsConnection_Publish(connection, answer.subject, bytes.baseAddress, Int32(clamping: bytes.count))
+        }
+        countGiven()
+        return status
+    }
+
+    /// Begins and ends subscriptions, so that they are those of the services given.
+    ///
+    /// Each has a thread of cnats'; services are few.
+    func offer(_ services: [Service]) {
+        let wanted = Set(services.map(\.id))
+        for (id, subscription) in serviceSubscriptions where !wanted.contains(id) {
+            natsSubscription_Destroy(subscription)
+            serviceSubscriptions[id] = nil
+        }
+        for service in services where serviceSubscriptions[service.id] == nil {
+            let context = Unmanaged.passRetained(service).toOpaque()
+            var new: OpaquePointer?
+            let status = natsConnection_Subscribe(&new, connection, service.subject.text, Service.receive, context)
+            guard status == NATS_OK, let new else {
+                Unmanaged<Service>.fromOpaque(context).release()
+                continue
+            }
+            _ = natsSubscription_SetOnCompleteCB(new, Service.end, context)
+            serviceSubscriptions[service.id] = new
+        }
+    }
+
+    /// Writes the token in hex behind the prefix, with a letter before it that says what kind it is.
+    private func setReplyToken(_ token: UInt64, kind: UInt8? = nil) {
         var position = replyPrefixCount
+        if let kind {
+            replySubject[position] = CChar(bitPattern: kind)
+            position += 1
+        }
         var shift = 64 - token.leadingZeroBitCount
         shift = max((shift + 3) / 4 * 4, 4)
         while shift > 0 {
@@ -159,7 +258,8 @@ final class NATSLink: @unchecked Sendable {
         replySubject[position] = 0
     }
 
-    private func countGiven() {
+    /// Notes how much cnats has been given.
+    func countGiven() {
         let buffered = natsConnection_Buffered(connection)
         if buffered >= 0 { given = written + UInt64(buffered) }
     }
@@ -195,6 +295,8 @@ final class NATSLink: @unchecked Sendable {
             read()
             rounds += 1
         }
+        for subscription in serviceSubscriptions.values { natsSubscription_Destroy(subscription) }
+        serviceSubscriptions = [:]
         natsSubscription_Destroy(subscription)
         natsConnection_Destroy(connection)
         subscription = nil
@@ -204,63 +306,6 @@ final class NATSLink: @unchecked Sendable {
     fileprivate func attach(_ descriptor: Int32) { self.descriptor = descriptor }
     fileprivate func detach() { descriptor = -1 }
     fileprivate func setWantsWrite(_ wants: Bool) { wantsWrite = wants }
-}
-
-/// Where the replies of one link go; called on the link's delivery thread.
-final class ReplySink: @unchecked Sendable {
-    // Safe: `prefix` is written once, before the subscription that reads it exists; `bin` belongs to the delivery
-    // thread.
-    /// What every reply's subject begins with, before the token.
-    fileprivate var prefix: [CChar] = []
-    private var bin = MessageBin()
-    private let receive: @Sendable (SlotTable.Token, Reply) -> Void
-    /// Held by the I/O thread while it parses replies.
-    fileprivate let gate = Locked<Void>(())
-
-    /// What a reply brought.
-    enum Reply {
-        case noResponders
-        case payload(UnsafeRawBufferPointer)
-    }
-
-    init(receive: @escaping @Sendable (SlotTable.Token, Reply) -> Void) {
-        self.receive = receive
-    }
-
-    fileprivate func handle(_ message: OpaquePointer) {
-        gate.withLock { _ in }
-        defer { bin.add(message, cost: 256 + Int(max(natsMsg_GetDataLength(message), 0))) }
-        guard let slot = token(of: message) else { return }
-        if natsMsg_IsNoResponders(message) {
-            receive(slot, .noResponders)
-        } else {
-            let count = Int(max(natsMsg_GetDataLength(message), 0))
-            receive(slot, .payload(UnsafeRawBufferPointer(start: natsMsg_GetData(message), count: count)))
-        }
-    }
-
-    /// The token in the message's subject; nil for a probe and for what is no reply to us.
-    ///
-    /// The server may name any subject beside our subscription's number, so nothing behind the subject's end is read:
-    /// `strncmp` stops there, and a subject that begins with the whole prefix ends after it.
-    private func token(of message: OpaquePointer) -> SlotTable.Token? {
-        guard let subject = natsMsg_GetSubject(message), strncmp(subject, prefix, prefix.count) == 0 else { return nil }
-        var token: UInt64 = 0
-        var position = prefix.count
-        while case let byte = UInt8(bitPattern: subject[position]), byte != 0 {
-            let digit: UInt8
-            switch byte {
-            case 48...57: digit = byte - 48
-            case 97...102: digit = byte - 87
-            default: return nil
-            }
-            guard position - prefix.count < 16 else { return nil }
-            token = token << 4 | UInt64(digit)
-            position += 1
-        }
-        guard position > prefix.count, let generation = UInt32(exactly: token >> 16) else { return nil }
-        return SlotTable.Token(slot: Int(token & 0xFFFF), generation: generation)
-    }
 }
 
 /// Characters from the system's random source: cnats' own inbox names can be guessed (C-17).
@@ -296,13 +341,3 @@ private let detachLink: natsEvLoop_Detach = { userData in
 
 /// Reads nothing, since the subscription may be gone (C-09); without a handler cnats prints to standard error.
 private let ignoreError: natsErrHandler = { _, _, _, _ in }
-
-private let receiveReply: natsMsgHandler = { _, _, message, closure in
-    guard let message else { return }
-    guard let closure else { return natsMsg_Destroy(message) }
-    Unmanaged<ReplySink>.fromOpaque(closure).takeUnretainedValue().handle(message)
-}
-
-private let endReplies: natsOnCompleteCB = { closure in
-    if let closure { Unmanaged<ReplySink>.fromOpaque(closure).release() }
-}

@@ -12,7 +12,28 @@ extension JetStreamClient {
         _ name: StreamName,
         timeout: Duration = .seconds(5)
     ) async throws(JetStreamError) -> StreamInfo? {
-        let answer = try await request(.streamInfo(name), payload: [], timeout: timeout)
+        try await streamInfo(name, payload: [], timeout)
+    }
+
+    /// The same with more of the fill: the sequences of missing messages, and the messages of each subject that `subjects`
+    /// matches; servers answer at most 100,000 subjects.
+    package func streamInfo(
+        _ name: StreamName,
+        deleted: Bool,
+        subjects: SubjectFilter? = nil,
+        timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> StreamInfo? {
+        var text = "{\"deleted_details\":\(deleted)"
+        if let subjects { text += ",\"subjects_filter\":\"\(subjects.text)\"" }
+        return try await streamInfo(name, payload: Array("\(text)}".utf8), timeout)
+    }
+
+    private func streamInfo(
+        _ name: StreamName,
+        payload: [UInt8],
+        _ timeout: Duration
+    ) async throws(JetStreamError) -> StreamInfo? {
+        let answer = try await request(.streamInfo(name), payload: payload, timeout: timeout)
         do {
             return try APIResponse.streamInfo(answer, name)
         } catch {
@@ -61,6 +82,45 @@ extension JetStreamClient {
         try await message(in: stream, "{\"seq\":\(sequence),\"next_by_subj\":\">\"}", timeout)
     }
 
+    /// Reads the first message at or after a sequence whose subject the filter matches, or nil if the stream has none.
+    package func nextMessage(
+        in stream: StreamName,
+        from sequence: UInt64,
+        subject: SubjectFilter,
+        timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> StoredMessage? {
+        try await message(in: stream, "{\"seq\":\(sequence),\"next_by_subj\":\"\(subject.text)\"}", timeout)
+    }
+
+    /// Reads the newest message whose subject the filter matches, or nil if the stream has none.
+    ///
+    /// nats-server 2.9 also finds none when the newest one of the subject was deleted.
+    package func lastMessage(
+        in stream: StreamName,
+        subject: SubjectFilter,
+        timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> StoredMessage? {
+        try await message(in: stream, "{\"last_by_subj\":\"\(subject.text)\"}", timeout)
+    }
+
+    /// Deletes one message, without overwriting its bytes; false if the stream did not have it.
+    ///
+    /// - Throws: ``JetStreamError``; `.api` 10057 where the stream's `deny_delete` forbids it.
+    package func deleteMessage(
+        in stream: StreamName,
+        sequence: UInt64,
+        timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> Bool {
+        let payload = Array("{\"seq\":\(sequence),\"no_erase\":true}".utf8)
+        let answer = try await request(.deleteMessage(in: stream), payload: payload, timeout: timeout)
+        do {
+            return try APIResponse.success(answer)
+        } catch {
+            if try await message(in: stream, sequence: sequence, timeout: timeout) == nil { return false }
+            throw error
+        }
+    }
+
     private func message(
         in stream: StreamName,
         _ request: String,
@@ -80,8 +140,8 @@ extension StreamConfiguration {
     /// The body of a create or update request.
     var json: [UInt8] {
         var text = "{\"name\":\"\(name.text)\",\"subjects\":["
-        text += subjects.map { "\"\(Self.escaped($0))\"" }.joined(separator: ",")
-        text += "],\"description\":\"\(Self.escaped(description))\",\"retention\":\"\(retention.rawValue)\""
+        text += subjects.map { "\"\(JSONText.escaped($0))\"" }.joined(separator: ",")
+        text += "],\"description\":\"\(JSONText.escaped(description))\",\"retention\":\"\(retention.rawValue)\""
         text += ",\"storage\":\"\(storage.rawValue)\",\"discard\":\"\(discard.rawValue)\",\"num_replicas\":\(replicas)"
         text += ",\"max_msgs\":\(maxMessages),\"max_bytes\":\(maxBytes),\"max_age\":\(maxAge.nanoseconds)"
         text += ",\"max_msg_size\":\(maxMessageSize),\"max_msgs_per_subject\":\(maxMessagesPerSubject)"
@@ -89,17 +149,5 @@ extension StreamConfiguration {
         text += ",\"deny_delete\":\(denyDelete),\"deny_purge\":\(denyPurge),\"allow_rollup_hdrs\":\(allowRollup)"
         text += ",\"sealed\":\(sealed),\"no_ack\":\(noAcknowledgement)}"
         return Array(text.utf8)
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": result += "\\\(scalar)"
-            case _ where scalar.value < 0x20: result += " "
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
     }
 }

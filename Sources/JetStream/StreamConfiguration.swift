@@ -120,6 +120,14 @@ public struct StreamState: Sendable, Equatable {
     public internal(set) var lastSequence: UInt64 = 0
     /// When the newest message was stored, RFC 3339 as the server wrote it; the year 1 in a stream without messages yet.
     public internal(set) var lastTime = ""
+    /// Messages missing between the oldest and the newest.
+    package internal(set) var deletedCount: UInt64 = 0
+    /// Subjects held.
+    package internal(set) var subjectCount: UInt64 = 0
+    /// Sequences of the missing messages, if they were asked for.
+    package internal(set) var deleted: [UInt64] = []
+    /// Messages of each subject, if they were asked for.
+    package internal(set) var subjects: [String: UInt64] = [:]
 }
 
 /// A stream's settings and fill.

@@ -18,6 +18,11 @@ public struct Subject: Sendable, Hashable, CustomStringConvertible {
         self = builder.finish()
     }
 
+    /// The subject of a key in a key-value bucket: `$KV.<bucket>.<key>`.
+    init(bucket: BucketName, key: KeyValueBucket.Key) {
+        text = "$KV.\(bucket.text).\(key.text)"
+    }
+
     /// The subject as it goes on the wire.
     public var description: String { text }
 
@@ -45,6 +50,14 @@ public struct Subject: Sendable, Hashable, CustomStringConvertible {
             decoded.append(high << 4 | low)
         }
         return String(validating: decoded, as: UTF8.self)
+    }
+
+    /// The token that stands for a type too long to be spelled out: `=sha256-` and 64 lower-case hex digits.
+    static func digestToken(_ digest: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var bytes = Array("=sha256-".utf8)
+        for byte in digest.prefix(32) { bytes += [digits[Int(byte >> 4)], digits[Int(byte & 15)]] }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     fileprivate static func appendEncoded(_ utf8: Substring.UTF8View, to bytes: inout [UInt8]) {
@@ -129,12 +142,8 @@ package struct SubjectBuilder: Sendable {
 
     /// Adds the token `=sha256-…` that stands for a type too long to be spelled out; no text encodes to such a token.
     package mutating func append(sha256 digest: [UInt8]) {
-        bytes.append(contentsOf: ".=sha256-".utf8)
-        let digits = Array("0123456789abcdef".utf8)
-        for byte in digest.prefix(32) {
-            bytes.append(digits[Int(byte >> 4)])
-            bytes.append(digits[Int(byte & 15)])
-        }
+        bytes.append(UInt8(ascii: "."))
+        bytes.append(contentsOf: Subject.digestToken(digest).utf8)
     }
 
     /// Drops everything after the first `count` bytes, to start again from a remembered ``count``.

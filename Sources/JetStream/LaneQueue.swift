@@ -1,0 +1,207 @@
+import CNATS
+
+/// The I/O thread's own queue of what lanes and services ask for.
+struct LaneQueue {
+    private struct Group {
+        let mailbox: LaneMailbox
+        let orders: [LaneBatch.Order]
+        let deadline: Nanoseconds
+    }
+
+    private struct WaitingPull {
+        let mailbox: LaneMailbox
+        let pull: LaneBatch.Pull
+        var end: Nanoseconds { pull.asked + pull.expires }
+    }
+
+    private let core: ClientCore
+    private var groups: [Group] = []
+    private var head = 0
+    private var next = 0
+    private var pulls: [WaitingPull] = []
+    private var cancelled: [(LaneMailbox, DeliveryLane.Tag)] = []
+    var answers: [ServiceAnswer] = []
+    /// Whether settlements wait for others to be confirmed.
+    private var isFull = false
+
+    /// At most so many settlements between two looks at the socket.
+    private static let turnMax = 1024
+    /// So many are appended between two looks at how much waits to be written.
+    private static let pieceMax = 64
+    /// How often a pull that waits for memory is looked at.
+    private static let memoryCheck: Nanoseconds = 20_000_000
+
+    init(core: ClientCore) {
+        self.core = core
+    }
+
+    private var hasOrders: Bool { head < groups.count }
+    var isEmpty: Bool { !hasOrders && answers.isEmpty }
+    /// Whether there is something that only the socket or the turn's limit has stopped.
+    var canContinue: Bool { hasOrders && !isFull || !answers.isEmpty }
+
+    /// When to call ``seeToDeadlines(now:)``.
+    func nextDeadline(now: Nanoseconds) -> Nanoseconds {
+        let order = hasOrders ? groups[head].deadline : .max
+        let memory = pulls.isEmpty ? .max : now + Self.memoryCheck
+        let tables = min(core.pulls.withLock { $0.earliestDeadline }, core.settlements.withLock { $0.earliestDeadline })
+        return min(order, memory, tables)
+    }
+
+    mutating func append(contentsOf batches: [(mailbox: LaneMailbox, batch: LaneBatch)]) {
+        let deadline = monotonicNow() + core.configuration.settlementTimeout.nanoseconds
+        for (mailbox, batch) in batches {
+            pulls += batch.pulls.map { WaitingPull(mailbox: mailbox, pull: $0) }
+            cancelled += batch.cancelled.map { (mailbox, $0) }
+            if !batch.orders.isEmpty {
+                groups.append(Group(mailbox: mailbox, orders: batch.orders, deadline: deadline))
+            }
+        }
+    }
+
+    // MARK: Sending
+
+    /// Hands to cnats what the link takes now.
+    mutating func send(to link: NATSLink, while canSend: () -> Bool) {
+        cancel()
+        if canSend() { sendPulls(to: link) }
+        sendOrders(to: link, while: canSend)
+        while !answers.isEmpty, canSend() {
+            let piece = answers.prefix(Self.pieceMax)
+            for answer in piece { _ = link.publish(answer) }
+            answers.removeFirst(piece.count)
+        }
+    }
+
+    private mutating func cancel() {
+        for (mailbox, tag) in cancelled {
+            if let index = pulls.firstIndex(where: { $0.mailbox === mailbox && $0.pull.tag == tag }) {
+                pulls.remove(at: index)
+                mailbox.append(.pullEnded(tag, .closing))
+            } else if core.pulls.withLock({ $0.cancel(tag, of: mailbox) }) {
+                mailbox.append(.pullEnded(tag, .closing))
+            }
+        }
+        cancelled.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func sendPulls(to link: NATSLink) {
+        if pulls.isEmpty { return }
+        let now = monotonicNow()
+        let configuration = core.configuration
+        var kept: [WaitingPull] = []
+        // A message of the server's largest size fits, unless the lane's owner wants less.
+        let largest = (link.info?.maxPayload ?? 1 << 20) + 8192
+        // Servers before 2.9.16 say nothing when a pull has expired (N-04); others are given time to say it.
+        let grace: Nanoseconds = link.info?.isAtLeast(2, 9, 16) ?? false ? 1_000_000_000 : 100_000_000
+        for waiting in pulls {
+            let (mailbox, pull) = (waiting.mailbox, waiting.pull)
+            guard mailbox.account.held < configuration.deliveryBytesMax else {
+                kept.append(waiting)
+                continue
+            }
+            let deadline = now + pull.expires + grace
+            let token = core.pulls.withLock { $0.insert(pull, mailbox, deadline: deadline, now: now) }
+            guard let token else {
+                mailbox.append(.pullEnded(pull.tag, .notSent))
+                continue
+            }
+            let bytes = min(pull.bytesMax ?? .max, max(configuration.pullBytesMax, largest))
+            guard link.publish(pull, bytesMax: bytes, token: token) != NATS_OK else { continue }
+            if let end = core.pulls.withLock({ $0.remove(token) }) { end.mailbox.append(.pullEnded(end.tag, .notSent)) }
+        }
+        pulls = kept
+    }
+
+    private mutating func sendOrders(to link: NATSLink, while canSend: () -> Bool) {
+        isFull = false
+        var left = Self.turnMax
+        while left > 0, hasOrders, !isFull, canSend() {
+            left -= sendPiece(to: link)
+            link.countGiven()
+        }
+        if left < Self.turnMax { core.inbox.withLock { $0.release(orders: Self.turnMax - left) } }
+    }
+
+    /// Sends some settlements of the first group, with one lock for their slots; returns how many.
+    private mutating func sendPiece(to link: NATSLink) -> Int {
+        let group = groups[head]
+        let piece = group.orders[next..<min(next + Self.pieceMax, group.orders.count)]
+        let tokens = core.settlements.withLock { table in
+            var tokens: [SlotTable.Token?] = []
+            tokens.reserveCapacity(piece.count)
+            for order in piece {
+                if order.isConfirmed {
+                    let entry = SettlementTable.Entry(mailbox: group.mailbox, tag: order.tag, deadline: group.deadline)
+                    guard let token = table.insert(entry) else { break }
+                    tokens.append(token)
+                } else {
+                    tokens.append(nil)
+                }
+            }
+            return tokens
+        }
+        isFull = tokens.count < piece.count
+        for (order, token) in zip(piece, tokens) {
+            guard link.publish(order.how, to: order.envelope, token: token) != NATS_OK, let token else { continue }
+            if let entry = core.settlements.withLock({ $0.remove(token) }) {
+                entry.mailbox.append(.settled(entry.tag, confirmed: false))
+            }
+        }
+        advance(tokens.count)
+        return tokens.count
+    }
+
+    private mutating func advance(_ count: Int) {
+        next += count
+        guard next == groups[head].orders.count else { return }
+        next = 0
+        head += 1
+        if head == groups.count {
+            groups.removeAll(keepingCapacity: groups.capacity <= 1024)
+            head = 0
+        } else if head >= 64 {
+            groups.removeSubrange(..<head)
+            head = 0
+        }
+    }
+
+    // MARK: Ends
+
+    /// Ends what is past its deadline, sent or not.
+    mutating func seeToDeadlines(now: Nanoseconds) {
+        for end in core.pulls.withLock({ $0.removeExpired(now: now) }) { core.endSilentPull(end) }
+        refuse(core.settlements.withLock { $0.removeExpired(now: now) })
+        while hasOrders, groups[head].deadline <= now { refuseGroup() }
+        if pulls.isEmpty { return }
+        for waiting in pulls where waiting.end <= now {
+            waiting.mailbox.append(.pullEnded(waiting.pull.tag, .notSent))
+        }
+        pulls.removeAll { $0.end <= now }
+    }
+
+    /// Ends everything: the connection is gone, or the client is closing.
+    mutating func endAll(_ sent: PullEnd, unsent: PullEnd) {
+        for end in core.pulls.withLock({ $0.removeAll() }) { end.mailbox.append(.pullEnded(end.tag, sent)) }
+        refuse(core.settlements.withLock { $0.removeAll() })
+        while hasOrders { refuseGroup() }
+        for waiting in pulls { waiting.mailbox.append(.pullEnded(waiting.pull.tag, unsent)) }
+        pulls.removeAll()
+        cancelled.removeAll()
+        answers.removeAll()
+    }
+
+    private func refuse(_ entries: [SettlementTable.Entry]) {
+        for entry in entries { entry.mailbox.append(.settled(entry.tag, confirmed: false)) }
+    }
+
+    private mutating func refuseGroup() {
+        let group = groups[head]
+        let rest = group.orders[next...]
+        var events: [DeliveryLane.Event] = []
+        for order in rest where order.isConfirmed { events.append(.settled(order.tag, confirmed: false)) }
+        core.inbox.withLock { $0.release(orders: rest.count) }
+        group.mailbox.append(movingFrom: &events)
+        advance(rest.count)
+    }
+}
