@@ -16,12 +16,15 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "CloudEvents", targets: ["CloudEvents"]),
+        .library(name: "EventFilters", targets: ["EventFilters"]),
         .library(name: "EventBus", targets: ["EventBus"]),
         .executable(name: "sluice", targets: ["sluice"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2.git", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.14.0"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
@@ -35,11 +38,13 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .target(name: "CloudEvents", swiftSettings: strict),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .target(name: "EventFilters", dependencies: ["CloudEvents"], swiftSettings: strict),
+        .target(name: "DeliveryRules", swiftSettings: strict),
         .target(name: "JetStream", dependencies: ["CNATS"], swiftSettings: strict),
         .target(
             name: "EventBus",
             dependencies: [
-                "CloudEvents", "JetStream", "COpenSSL",
+                "CloudEvents", "EventFilters", "DeliveryRules", "JetStream", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -65,10 +70,24 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "Webhooks",
+            dependencies: [
+                "COpenSSL",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "SluiceGateway",
             dependencies: [
-                "CloudEvents", "EventBus", "JetStream", "OTLPTracing", "PrometheusMetrics", "RedisStore",
-                "TenantMetrics",
+                "CloudEvents", "DeliveryRules", "EventBus", "EventFilters", "JetStream", "OTLPTracing",
+                "PrometheusMetrics", "RedisStore", "TenantMetrics", "Webhooks",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -105,6 +124,25 @@ let package = Package(
             exclude: ["Fixtures"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "EventFiltersTests",
+            dependencies: ["CloudEvents", "EventFilters"],
+            exclude: ["Fixtures"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "DeliveryRulesTests", dependencies: ["DeliveryRules"], swiftSettings: strict),
+        .testTarget(
+            name: "WebhooksTests",
+            dependencies: [
+                "Webhooks", "ServerFixtures",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "RedisStoreTests", dependencies: ["RedisStore", "ServerFixtures"], swiftSettings: strict),
         .testTarget(
             name: "TenantMetricsTests",
@@ -133,7 +171,9 @@ let package = Package(
         .testTarget(name: "JetStreamTests", dependencies: ["JetStream", "ServerFixtures"], swiftSettings: strict),
         .testTarget(
             name: "EventBusTests",
-            dependencies: ["EventBus", "JetStream", "CloudEvents", "ServerFixtures"],
+            dependencies: [
+                "CloudEvents", "DeliveryRules", "EventBus", "EventFilters", "JetStream", "ServerFixtures",
+            ],
             swiftSettings: strict
         ),
         .testTarget(

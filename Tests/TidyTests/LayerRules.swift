@@ -20,9 +20,12 @@ extension Rules {
         "TenantMetrics": .only("RedisStore"),
         "PrometheusMetrics": .only("CoreMetrics"),
         "OTLPTracing": .packages(),
+        "DeliveryRules": .only(),
+        "Webhooks": .packages(and: "COpenSSL"),
         "EventBus": .only(
             "CloudEvents",
             "EventFilters",
+            "DeliveryRules",
             "JetStream",
             "RedisStore",
             "COpenSSL",

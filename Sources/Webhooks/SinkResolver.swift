@@ -1,0 +1,76 @@
+import NIOConcurrencyHelpers
+package import NIOCore
+import NIOPosix
+
+/// Finds the addresses of a sink's name, for one connection.
+package protocol SinkResolver: Sendable {
+    /// Never blocks; every call asks anew, so that no answer outlives its connection.
+    ///
+    /// - Returns: All addresses; a failure is described in a ``WebhookResolveFault``.
+    func resolve(_ name: String, on eventLoop: any EventLoop) -> EventLoopFuture<[IPAddress]>
+}
+
+/// A name without addresses, and why.
+package struct WebhookResolveFault: Error, Sendable, Equatable {
+    package let reason: String
+
+    package init(reason: String) { self.reason = reason }
+}
+
+/// The system's resolver on a few threads of its own; safe from any thread, one for the whole process.
+///
+/// Those who ask for a name that is being asked for share its answer: one slow name holds one thread.
+package final class SystemResolver: SinkResolver {
+    /// Most names that wait or are being resolved.
+    private static let namesMax = 1024
+
+    private let pool: NIOThreadPool
+    private let pending = NIOLockedValueBox<[String: [EventLoopPromise<[IPAddress]>]]>([:])
+
+    /// Starts the threads.
+    package init(threads: Int = 8) {
+        pool = NIOThreadPool(numberOfThreads: threads)
+        pool.start()
+    }
+
+    deinit { pool.shutdownGracefully { _ in } }
+
+    package func resolve(_ name: String, on eventLoop: any EventLoop) -> EventLoopFuture<[IPAddress]> {
+        let promise = eventLoop.makePromise(of: [IPAddress].self)
+        enum Step {
+            case ask
+            case wait
+            case refuse
+        }
+        let step = pending.withLockedValue { pending -> Step in
+            if pending[name] != nil {
+                pending[name]?.append(promise)
+                return .wait
+            }
+            guard pending.count < Self.namesMax else { return .refuse }
+            pending[name] = [promise]
+            return .ask
+        }
+        switch step {
+        case .wait: break
+        case .refuse: promise.fail(WebhookResolveFault(reason: "too many names are being resolved"))
+        case .ask: pool.submit { state in self.work(name, isActive: state == .active) }
+        }
+        return promise.futureResult
+    }
+
+    private func work(_ name: String, isActive: Bool) {
+        let result: Result<[IPAddress], any Error>
+        if isActive {
+            do throws(AddressLookup.Fault) {
+                result = .success(try AddressLookup.addresses(of: name))
+            } catch {
+                result = .failure(WebhookResolveFault(reason: error.reason))
+            }
+        } else {
+            result = .failure(WebhookResolveFault(reason: "shutting down"))
+        }
+        let promises = pending.withLockedValue { $0.removeValue(forKey: name) ?? [] }
+        for promise in promises { promise.completeWith(result) }
+    }
+}
