@@ -55,3 +55,17 @@ package struct SHA256Digest: Sendable {
 
     private static let base64url = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 }
+
+/// HMAC with SHA-256 (RFC 2104, FIPS 198-1).
+package enum KeyedDigest {
+    private static let blockBytes = 64
+
+    /// The 32 bytes of the code of `message`; pure and safe from any thread.
+    package static func sha256(key: [UInt8], _ message: [UInt8]) -> [UInt8] {
+        var block = key.count > blockBytes ? digest(key) : key
+        block += [UInt8](repeating: 0, count: blockBytes - block.count)
+        return digest(block.map { $0 ^ 0x5C } + digest(block.map { $0 ^ 0x36 } + message))
+    }
+
+    private static func digest(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { SHA256Digest($0).bytes } }
+}

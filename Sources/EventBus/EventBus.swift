@@ -14,6 +14,8 @@ public final class EventBus: Sendable {
     package let logger: Logger
     private let state: Locked<BusStatus>
     private let watch = Locked(PublishWatch())
+    /// Delivers to handlers in this process, once there are some.
+    private let library = Locked<LibraryDelivery?>(nil)
     /// Names this replica's canary subject.
     package let replica: String
 
@@ -76,11 +78,22 @@ public final class EventBus: Sendable {
         update { $0.draining = true }
     }
 
+    /// What delivers to handlers; made with the first of them.
+    func libraryDelivery() -> LibraryDelivery {
+        library.withLock { library in
+            if let library { return library }
+            let new = LibraryDelivery(bus: self)
+            library = new
+            return new
+        }
+    }
+
     /// Stops accepting, waits for the PubAcks under way and closes the connection.
     ///
     /// - Parameter deadline: how long to wait; publishes without an answer by then end as outcome unknown.
     public func close(within deadline: Duration) async {
         update { $0.draining = true }
+        if let library = library.withLock({ $0 }) { await library.end(within: deadline) }
         await client.close(grace: deadline)
     }
 
@@ -92,6 +105,14 @@ public final class EventBus: Sendable {
     /// - Returns: the stream and the sequence.
     /// - Throws: ``PublishError``; after ``PublishError/outcomeUnknown(_:)`` a retry with the same event is safe.
     public func publish(_ event: CloudEvent, tenant: TenantName = .default) async throws(PublishError) -> Receipt {
+        try await publish(event, tenant: tenant, trace: .none)
+    }
+
+    func publish(
+        _ event: CloudEvent,
+        tenant: TenantName,
+        trace: TraceContext
+    ) async throws(PublishError) -> Receipt {
         if let refusal { throw refusal }
         let message = EventMessage.make(
             event,
@@ -99,7 +120,7 @@ public final class EventBus: Sendable {
             tenant: tenant,
             stream: streamName,
             prefix: configuration.subjectPrefix,
-            trace: .none
+            trace: trace
         )
         if message.payload.count > eventBytesMax {
             throw .tooLarge(bytes: message.payload.count, limit: eventBytesMax)

@@ -100,8 +100,9 @@ public struct StreamPlan: Sendable {
         letters.replicas = limits.replicas
         letters.maxBytes = limits.deadLetterBytesMax
         letters.maxAge = .seconds(limits.deadLetterAgeMaxSeconds)
+        // A crash between a letter's PubAck and the event's settlement brings the event back after its `ackWait`.
         letters.duplicateWindow = .seconds(
-            Self.window(limits.duplicateWindowSeconds, ageMaxSeconds: limits.deadLetterAgeMaxSeconds)
+            Self.window(max(600, limits.duplicateWindowSeconds), ageMaxSeconds: limits.deadLetterAgeMaxSeconds)
         )
         self.deadLetters = letters
 

@@ -1,0 +1,315 @@
+package import JetStream
+package import Logging
+
+/// Delivers to all subscriptions: one worker for each, spread over the loops.
+///
+/// Every replica runs one and pulls from the same consumers; that is the queue group. All functions may be called from any
+/// thread or task.
+package final class DeliveryEngine: Sendable {
+    let registry: SubscriptionRegistry
+    let sinks: any DeliverySinkFactory
+    let services: DeliveryServices
+    let logger: Logger
+    /// A connection of its own: whatever deliveries do to it, publishing goes on (C-02).
+    package let client: JetStreamClient
+    let shards: [DeliveryShard]
+    let tokens: LockTokens
+    let watch: DeliveryWatch
+    private let courier: DeadLetterCourier
+    private let places = Locked<[SubscriptionKey: Place]>([:])
+    /// Where the workers are that take dead letters to sinks.
+    private let asides = Locked<[SubscriptionKey: Place]>([:])
+    /// What workers that are gone have done.
+    let ended = Locked<[SubscriptionKey: DeliveryReport]>([:])
+    private let isEnding = Locked(false)
+    /// The number of the last worker.
+    private let numbers = Locked<UInt32>(0)
+
+    /// Where a subscription's worker is.
+    struct Place: Sendable {
+        let shard: DeliveryShard
+        let index: UInt32
+    }
+
+    /// What an engine needs.
+    package struct Parts: Sendable {
+        package var client: JetStreamClient
+        package var registry: SubscriptionRegistry
+        package var ledger: HandBackLedger
+        package var events: StreamName
+        package var deadLetters: StreamName
+        package var loops: [any DeliveryLoop]
+        package var sinks: any DeliverySinkFactory
+        /// Names this replica in lock tokens.
+        package var replica: String
+        package var logger: Logger
+        /// Told how long each attempt took, in nanoseconds, on any thread.
+        package var attemptTook: @Sendable (Int64) -> Void
+
+        package init(
+            client: JetStreamClient,
+            registry: SubscriptionRegistry,
+            ledger: HandBackLedger,
+            events: StreamName,
+            deadLetters: StreamName,
+            loops: [any DeliveryLoop],
+            sinks: any DeliverySinkFactory,
+            replica: String,
+            logger: Logger,
+            attemptTook: @escaping @Sendable (Int64) -> Void
+        ) {
+            self.client = client
+            self.registry = registry
+            self.ledger = ledger
+            self.events = events
+            self.deadLetters = deadLetters
+            self.loops = loops
+            self.sinks = sinks
+            self.replica = replica
+            self.logger = logger
+            self.attemptTook = attemptTook
+        }
+    }
+
+    /// Makes an engine; nothing is delivered before ``start()``.
+    package init(_ parts: Parts) {
+        client = parts.client
+        registry = parts.registry
+        sinks = parts.sinks
+        logger = parts.logger
+        let client = parts.client
+        let ended = ended
+        shards = parts.loops.map { loop in
+            DeliveryShard(loop: loop, client: client) { report in
+                ended.withLock { $0[report.key, default: DeliveryReport(key: report.key)].add(report.past) }
+            }
+        }
+        tokens = LockTokens(replica: parts.replica)
+        let (registry, logger) = (parts.registry, parts.logger)
+        let courier = DeadLetterCourier(client: parts.client, stream: parts.deadLetters, logger: parts.logger)
+        self.courier = courier
+        watch = DeliveryWatch(client: parts.client, registry: parts.registry, stream: parts.events) { key in
+            await Self.restore(key, registry, logger)
+        }
+        services = DeliveryServices(
+            events: parts.events,
+            deadLetters: parts.deadLetters,
+            ledger: parts.ledger,
+            consumerGone: { key, isForDeadLetters in
+                Task {
+                    if isForDeadLetters {
+                        await courier.restore(key)
+                    } else {
+                        await Self.restore(key, registry, logger)
+                    }
+                }
+            },
+            disable: { key, reason in Task { await Self.disable(key, reason, registry, logger) } },
+            attemptTook: parts.attemptTook,
+            log: { line in
+                let metadata: Logger.Metadata = ["subscription": "\(line.key)"]
+                logger.log(level: line.isWarning ? .warning : .info, "\(line.text)", metadata: metadata)
+            }
+        )
+    }
+
+    /// Opens the shards; before anything else.
+    package func open() {
+        for shard in shards { shard.loop.execute { shard.open() } }
+    }
+
+    /// Makes a subscription's consumer again where it is not there.
+    static func restore(_ key: SubscriptionKey, _ registry: SubscriptionRegistry, _ logger: Logger) async {
+        do throws(SubscriptionError) {
+            try await registry.ensureConsumer(key)
+        } catch {
+            if error == .notFound { return }
+            let metadata: Logger.Metadata = ["subscription": "\(key)", "reason": "\(error)"]
+            logger.warning("a consumer cannot be made again yet", metadata: metadata)
+        }
+    }
+
+    private static func disable(
+        _ key: SubscriptionKey,
+        _ reason: String,
+        _ registry: SubscriptionRegistry,
+        _ logger: Logger
+    ) async {
+        var metadata: Logger.Metadata = ["subscription": "\(key)", "reason": "\(reason)"]
+        do throws(SubscriptionError) {
+            _ = try await registry.setState(key, to: .disabled(reason: reason))
+            logger.warning("subscription disabled", metadata: metadata)
+        } catch {
+            metadata["error"] = "\(error)"
+            logger.error("a subscription cannot be disabled", metadata: metadata)
+        }
+    }
+
+    /// To be called whenever the connection's state changes.
+    package func connectionChanged(isConnected: Bool) {
+        for shard in shards { shard.loop.execute { shard.connectionChanged(isConnected: isConnected) } }
+    }
+
+    /// Finishes what runs and gives back the rest, at most `deadline` long.
+    package func drain(within deadline: Duration) async {
+        isEnding.withLock { $0 = true }
+        for shard in shards { shard.loop.execute { for worker in shard.all { worker.drain() } } }
+        let clock = ContinuousClock()
+        let end = clock.now + deadline
+        while clock.now < end {
+            if await workersAreIdle() { return }
+            try? await clock.sleep(for: .milliseconds(20))
+        }
+    }
+
+    private func workersAreIdle() async -> Bool {
+        for shard in shards {
+            let idle = await shard.run { $0.all.allSatisfy(\.isIdle) }
+            if !idle { return false }
+        }
+        return true
+    }
+
+    // MARK: Subscriptions
+
+    /// Takes up a change of one subscription; nil is one that is not there.
+    package func apply(_ old: SubscriptionRecord?, _ new: SubscriptionRecord?) {
+        guard let key = (new ?? old)?.subscription.key, !isEnding.withLock({ $0 }) else { return }
+        if let old, old.subscription.config.deadLetterSink != nil, new?.subscription.config.deadLetterSink == nil {
+            Task { await courier.end(key) }
+        }
+        guard let new, new.subscription.deliveryProtocol != .nats, new.subscription.deliveryProtocol != .handler else {
+            return retire(key)
+        }
+        if let place = place(of: key) {
+            if let old, old.isServedLike(new) {
+                return setRunning(place, new.isActive)
+            }
+            retire(key)
+        }
+        engage(new)
+    }
+
+    func place(of key: SubscriptionKey) -> Place? { places.withLock { $0[key] } }
+
+    private func setRunning(_ place: Place, _ runs: Bool) {
+        place.shard.loop.execute {
+            guard let worker = place.shard.worker(place.index) else { return }
+            if runs { worker.start() } else { worker.pause() }
+        }
+    }
+
+    /// Starts a worker for a subscription, which is retired when the subscription changes.
+    private func engage(_ record: SubscriptionRecord) {
+        guard let place = engage(record, makeSink: nil) else { return }
+        let aside = DeadLetterCourier.plan(record, services).map { engage($0, isActive: true, nil) }
+        places.withLock { $0[record.key] = place }
+        asides.withLock { $0[record.key] = aside }
+    }
+
+    /// Starts a worker with a sink of its own, for as long as whoever asked wants it.
+    func engage(_ record: SubscriptionRecord, makeSink: (@Sendable () -> any DeliverySink)?) -> Place? {
+        let subscription = record.subscription
+        guard let consumer = ConsumerName(subscription.key.durableName) else { return nil }
+        let plan = DeliveryPlan(
+            subscription: subscription,
+            stream: services.events,
+            consumer: consumer,
+            isForDeadLetters: false,
+            isDecidedByServer: record.isDecidedByServer(prefix: registry.settings.prefix),
+            ratePerMinute: record.consent.ratePerMinute,
+            consentedOrigin: record.consent.origin
+        )
+        return engage(plan, isActive: record.isActive, makeSink)
+    }
+
+    /// Starts a worker for a plan.
+    func engage(_ plan: DeliveryPlan, isActive: Bool, _ makeSink: (@Sendable () -> any DeliverySink)?) -> Place {
+        let shard = shards[plan.subscription.key.spread % shards.count]
+        let index = numbers.withLock { number in
+            number &+= 1
+            return number
+        }
+        shard.loop.execute { [self] in shard.add(makeWorker(plan, shard, index, makeSink), as: index) }
+        if isActive {
+            // The record may be older than its consumer, and old servers say nothing to who asks one that is not there.
+            let (restore, registry) = (restore(plan), registry)
+            Task {
+                await restore()
+                // It may have been paused meanwhile.
+                guard registry.record(plan.subscription.key)?.isActive ?? true else { return }
+                shard.loop.execute { shard.worker(index)?.start() }
+            }
+        }
+        return Place(shard: shard, index: index)
+    }
+
+    /// Makes sure that a plan's consumer is there.
+    private func restore(_ plan: DeliveryPlan) -> @Sendable () async -> Void {
+        let (key, courier, registry, logger) = (plan.subscription.key, courier, registry, logger)
+        if plan.isForDeadLetters { return { await courier.restore(key) } }
+        return { await Self.restore(key, registry, logger) }
+    }
+
+    private func makeWorker(
+        _ plan: DeliveryPlan,
+        _ shard: DeliveryShard,
+        _ index: UInt32,
+        _ makeSink: (@Sendable () -> any DeliverySink)?
+    ) -> any DeliveryWorker {
+        switch plan.subscription.deliveryProtocol {
+        case .pull: PullWorker(shard, services, plan, tokens, index: index)
+        case .http, .nats, .handler:
+            PushWorker(
+                shard,
+                services,
+                plan,
+                sink: makeSink?() ?? sinks.makeSink(for: plan, on: shard.loop),
+                index: index
+            )
+        }
+    }
+
+    /// Ends a worker; returns when what it was doing is finished.
+    func retire(_ place: Place) async {
+        await place.shard.run { $0.retire(place.index) }
+        let clock = ContinuousClock()
+        while await place.shard.run({ $0.worker(place.index)?.isIdle == false }) {
+            try? await clock.sleep(for: .milliseconds(10))
+            if Task.isCancelled { return }
+        }
+    }
+
+    /// Ends a worker: what it is doing is finished first.
+    private func retire(_ key: SubscriptionKey) {
+        let ending = [
+            places.withLock { $0.removeValue(forKey: key) }, asides.withLock { $0.removeValue(forKey: key) },
+        ]
+        for case let place? in ending { place.shard.loop.execute { place.shard.retire(place.index) } }
+    }
+}
+
+extension SubscriptionKey {
+    /// A number that spreads subscriptions evenly, the same in every process (FNV-1a).
+    fileprivate var spread: Int {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in durableName.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return Int(truncatingIfNeeded: hash >> 1)
+    }
+}
+
+extension SubscriptionRecord {
+    /// Whether a worker made for this record serves the other one too, but for the state.
+    func isServedLike(_ other: SubscriptionRecord) -> Bool {
+        subscription == other.subscription && consent == other.consent && start == other.start
+            && filterSubjects == other.filterSubjects
+    }
+
+    /// Whether everything that the consumer lets through is wanted.
+    func isDecidedByServer(prefix: SubjectPrefix) -> Bool {
+        [ServerFilter.Kind.several, .single].contains { kind in
+            let filter = ServerFilter(subscription, prefix: prefix, kind: kind)
+            return filter.isExact && filter.subjects.map(\.text) == filterSubjects
+        }
+    }
+}

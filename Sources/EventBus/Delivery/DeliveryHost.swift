@@ -1,0 +1,121 @@
+import JetStream
+import Logging
+
+/// Everything that delivers, put together: a connection of its own, the subscriptions, the engine, the dead letters.
+///
+/// One per process beside its ``EventBus``. All functions may be called from any thread or task.
+package final class DeliveryHost: Sendable {
+    package let registry: SubscriptionRegistry
+    package let engine: DeliveryEngine
+    package let deadLetters: DeadLetterBox
+    private let client: JetStreamClient
+    private let ledgerBucket: KeyValueBucket
+    private let advisories: AdvisoryReader
+    private let servesAll: Bool
+    private let logger: Logger
+    private let connection = Locked<@Sendable (ConnectionState) -> Void>({ _ in })
+
+    /// The bucket of what was handed back.
+    private static let handBacksBucket = bucketName("SLUICE_HANDBACKS")
+
+    private static func bucketName(_ text: String) -> BucketName {
+        guard let name = BucketName(text) else { preconditionFailure("\(text) is no bucket name") }
+        return name
+    }
+
+    /// Makes a host; nothing is connected before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - loops: where deliveries are decided, at least one.
+    ///   - sinks: makes what events are pushed to.
+    ///   - servesAll: whether it delivers to every subscription but handlers' ones, as a gateway does; without, only to
+    ///     those that are given to the engine.
+    ///   - attemptTook: told how long each attempt took, in nanoseconds, on any thread; returns at once.
+    package init(
+        bus: EventBus,
+        loops: [any DeliveryLoop],
+        sinks: any DeliverySinkFactory,
+        servesAll: Bool = true,
+        subscriptionsPerTenantMax: Int = 1000,
+        attemptTook: @escaping @Sendable (Int64) -> Void = { _ in }
+    ) {
+        self.servesAll = servesAll
+        let configuration = bus.configuration
+        var jetStream = JetStreamConfiguration(
+            servers: configuration.servers,
+            name: configuration.connectionName + " deliveries"
+        )
+        jetStream.publishTimeout = configuration.publishTimeout
+        let connection = connection
+        let logger = bus.logger
+        client = JetStreamClient(
+            configuration: jetStream,
+            onStateChange: { state in connection.withLock { $0 }(state) },
+            log: { BusLog.event($0, logger) }
+        )
+        self.logger = logger
+        let replicas = configuration.streams.events.replicas
+        ledgerBucket = KeyValueBucket(client: client, name: Self.handBacksBucket, replicas: replicas)
+        var settings = SubscriptionRegistry.Settings(events: bus.streamName, prefix: configuration.subjectPrefix)
+        settings.replicas = replicas
+        settings.perTenantMax = subscriptionsPerTenantMax
+        registry = SubscriptionRegistry(client: client, settings: settings, logger: logger)
+        let registry = registry
+        deadLetters = DeadLetterBox(client: client, stream: configuration.streams.deadLetters.name)
+        advisories = AdvisoryReader(client: client, plan: configuration.streams, logger: logger) { durable in
+            guard let key = SubscriptionKey(durableName: durable) else { return .nobody }
+            guard registry.isCurrent else { return .unknown }
+            return registry.record(key)?.subscription.deliveryProtocol == .nats ? .subscription(key) : .nobody
+        }
+        engine = DeliveryEngine(
+            DeliveryEngine.Parts(
+                client: client,
+                registry: registry,
+                ledger: HandBackLedger(bucket: ledgerBucket),
+                events: bus.streamName,
+                deadLetters: configuration.streams.deadLetters.name,
+                loops: loops,
+                sinks: sinks,
+                replica: bus.replica,
+                logger: logger,
+                attemptTook: attemptTook
+            )
+        )
+    }
+
+    /// Connects and delivers until the task is cancelled, then gives back what is in hand, at most `drainTime` long.
+    package func run(drainTime: Duration) async {
+        let engine = engine
+        connection.withLock { $0 = { state in engine.connectionChanged(isConnected: state.isConnected) } }
+        client.start()
+        engine.connectionChanged(isConnected: client.state.isConnected)
+        engine.open()
+        await openLedger()
+        await withTaskGroup(of: Void.self) { tasks in
+            let servesAll = servesAll
+            tasks.addTask { await self.registry.run { if servesAll { engine.apply($0, $1) } } }
+            if servesAll { tasks.addTask { await self.advisories.run() } }
+            tasks.addTask { await engine.run() }
+        }
+        await engine.drain(within: drainTime)
+        await client.close(grace: .seconds(2))
+    }
+
+    /// Opens the ledger and the locks' secret, again and again until it works or the task is cancelled.
+    private func openLedger() async {
+        var hasWarned = false
+        while !Task.isCancelled {
+            do throws(JetStreamError) {
+                try await ledgerBucket.open()
+                try await engine.tokens.load(from: ledgerBucket)
+                return
+            } catch {
+                if client.state.isConnected, !hasWarned {
+                    hasWarned = true
+                    logger.warning("deliveries cannot begin yet", metadata: ["reason": "\(error)"])
+                }
+                try? await Task.sleep(for: .milliseconds(200))
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import CloudEvents
+import DeliveryRules
+import JetStream
+
+/// The messages that a worker has in hand, each in a slot whose number goes along with what the server is asked.
+struct HeldMessages {
+    /// One message in hand.
+    struct Entry {
+        let sequence: UInt64
+        /// The newest delivery of it: only its address settles.
+        var message: DeliveredMessage
+        /// The event, nil if it is none.
+        let event: CloudEvent?
+        /// Why it is no event.
+        let fault: String?
+        var history = DeliveryHistory()
+        /// Whether hand-backs of it are recorded.
+        var isRecorded = false
+    }
+
+    private var slots: [Entry?] = []
+    private var free: [UInt32] = []
+    private var slotOfSequence: [UInt64: UInt32] = [:]
+
+    var count: Int { slotOfSequence.count }
+
+    /// The slot of a sequence, nil if it is not in hand.
+    func slot(of sequence: UInt64) -> UInt32? { slotOfSequence[sequence] }
+
+    subscript(slot: UInt32) -> Entry? {
+        get { slots.indices.contains(Int(slot)) ? slots[Int(slot)] : nil }
+        _modify { yield &slots[Int(slot)] }
+    }
+
+    /// Takes a message into a new slot.
+    mutating func add(_ entry: Entry) {
+        let slot: UInt32
+        if let reused = free.popLast() {
+            slot = reused
+            slots[Int(slot)] = entry
+        } else {
+            slot = UInt32(slots.count)
+            slots.append(entry)
+        }
+        slotOfSequence[entry.sequence] = slot
+    }
+
+    /// Drops a message and returns it.
+    mutating func remove(_ sequence: UInt64) -> Entry? {
+        guard let slot = slotOfSequence.removeValue(forKey: sequence) else { return nil }
+        let entry = slots[Int(slot)]
+        slots[Int(slot)] = nil
+        free.append(slot)
+        return entry
+    }
+}
+
+/// What is known of the attempts to deliver one event, for its dead letter.
+struct DeliveryHistory: Sendable {
+    /// Milliseconds of Unix time of the first attempt this replica knows of, and of the last.
+    var first: UInt64?
+    var last: UInt64?
+    /// The status of the last answer, if there was one.
+    var lastStatus: Int?
+    /// The last error, in words.
+    var lastError: String?
+
+    mutating func note(_ report: AttemptReport, at time: UInt64) {
+        if first == nil { first = time }
+        last = time
+        switch report.result {
+        case .answered(let status, _): lastStatus = status
+        default: lastStatus = nil
+        }
+        lastError = report.error
+    }
+}
+
+/// The histories of events that wait at the server for their next attempt: the newest of them, bounded.
+struct WaitingHistories {
+    private static let countMax = 10_000
+    private var histories: [UInt64: DeliveryHistory] = [:]
+    private var order: [UInt64] = []
+
+    mutating func keep(_ history: DeliveryHistory, of sequence: UInt64) {
+        guard history.first != nil else { return }
+        if histories.updateValue(history, forKey: sequence) == nil { order.append(sequence) }
+        if order.count > 2 * Self.countMax {
+            for old in order.prefix(Self.countMax) { histories[old] = nil }
+            order.removeFirst(Self.countMax)
+        }
+    }
+
+    mutating func take(_ sequence: UInt64) -> DeliveryHistory? {
+        histories.isEmpty ? nil : histories.removeValue(forKey: sequence)
+    }
+}

@@ -1,0 +1,242 @@
+import CloudEvents
+import DeliveryRules
+import JetStream
+
+/// What a worker holds of its subscription's messages, and what it does about them at the server.
+///
+/// Belongs to the shard's loop, as the worker does.
+final class MessageDesk: @unchecked Sendable {
+    // Safe: every function is called on the shard's loop; what comes from other threads goes through it.
+    private unowned let shard: DeliveryShard
+    private let services: DeliveryServices
+    let key: SubscriptionKey
+    private let stream: StreamName
+    private let consumer: ConsumerName
+    private let isForDeadLetters: Bool
+    private let worker: UInt32
+    private let intake: EventIntake
+    private(set) var held = HeldMessages()
+    private var waiting = WaitingHistories()
+    private(set) var skipped: UInt64 = 0
+    /// From then on no message comes for the pulls that were made so far.
+    private(set) var quietAt = Instant.min
+    /// How long after its end a message may still be on its way, in nanoseconds.
+    private static let lingering: Int64 = 1_000_000_000
+
+    init(_ shard: DeliveryShard, _ services: DeliveryServices, _ plan: DeliveryPlan, worker: UInt32) {
+        self.shard = shard
+        self.services = services
+        self.worker = worker
+        key = plan.subscription.key
+        stream = plan.stream
+        consumer = plan.consumer
+        isForDeadLetters = plan.isForDeadLetters
+        intake = EventIntake(plan.subscription, isDecidedByServer: plan.isDecidedByServer)
+    }
+
+    // MARK: Arriving
+
+    /// What a message turned out to be.
+    enum Arriving {
+        /// Not wanted; it has been acknowledged.
+        case skipped
+        case taken(Arrival)
+    }
+
+    /// Looks at a message and keeps it if it is wanted; `then` is called on the loop, later if it has to be looked up how
+    /// many of its deliveries had no attempt.
+    func take(_ message: DeliveredMessage, pull: UInt32, then: @escaping @Sendable (Arriving) -> Void) {
+        if let slot = held.slot(of: message.sequence) {
+            // Only the newest delivery's address settles it.
+            held[slot]?.message = message
+            return then(.taken(arrival(message, pull, 0, kind(of: slot))))
+        }
+        let entry: HeldMessages.Entry
+        let kind: Arrival.Kind
+        switch intake.judge(message, now: Int64(WallClock.milliseconds / 1000)) {
+        case .skip:
+            skipped += 1
+            shard.tell(message.ack, .acknowledge)
+            return then(.skipped)
+        case .deliver(let event):
+            (entry, kind) = (HeldMessages.Entry(message, event, nil), .event)
+        case .expired(let event):
+            (entry, kind) = (HeldMessages.Entry(message, event, nil), .expired)
+        case .undecodable(let reason):
+            (entry, kind) = (HeldMessages.Entry(message, nil, reason), .undecodable)
+        }
+        guard message.deliveries > 1 else {
+            held.add(entry)
+            return then(.taken(arrival(message, pull, 0, kind)))
+        }
+        let loop = shard.loop
+        services.ledger.lookUp(consumer, message.sequence) { total in
+            loop.execute { self.keep(entry, kind, pull, total, then) }
+        }
+    }
+
+    private func keep(
+        _ entry: HeldMessages.Entry,
+        _ kind: Arrival.Kind,
+        _ pull: UInt32,
+        _ total: Int,
+        _ then: (Arriving) -> Void
+    ) {
+        var entry = entry
+        if let slot = held.slot(of: entry.sequence) {
+            held[slot]?.message = entry.message
+        } else {
+            entry.isRecorded = total > 0
+            if let history = waiting.take(entry.sequence) { entry.history = history }
+            held.add(entry)
+        }
+        then(.taken(arrival(entry.message, pull, total, kind)))
+    }
+
+    private func arrival(
+        _ message: DeliveredMessage,
+        _ pull: UInt32,
+        _ unattempted: Int,
+        _ kind: Arrival.Kind
+    ) -> Arrival {
+        Arrival(
+            sequence: message.sequence,
+            deliveries: message.deliveries,
+            unattempted: unattempted,
+            kind: kind,
+            pull: pull
+        )
+    }
+
+    private func kind(of slot: UInt32) -> Arrival.Kind { held[slot]?.event == nil ? .undecodable : .event }
+
+    // MARK: At the server
+
+    func pull(_ request: PullRequest) {
+        quietAt = max(quietAt, monotonicNow() + request.expires.nanosecondsBounded + Self.lingering)
+        shard.pull(consumer, stream, request, worker)
+    }
+
+    func cancel(pull id: UInt32) { shard.cancel(pull: id, worker) }
+
+    /// Settles a message; the answer comes to the worker with the message's slot.
+    ///
+    /// - Returns: False if the message is not in hand: nothing is sent.
+    func settle(_ sequence: UInt64, _ how: Settlement) -> Bool {
+        guard let slot = held.slot(of: sequence), let entry = held[slot] else { return false }
+        shard.settle(entry.message.ack, how, worker, slot: slot)
+        return true
+    }
+
+    /// Tells the server that a message needs more time; the answer comes with the message's slot and the mark.
+    ///
+    /// - Returns: The slot, nil if the message is not in hand: nothing is sent.
+    func renew(_ sequence: UInt64, mark: UInt32) -> UInt32? {
+        guard let slot = held.slot(of: sequence), let entry = held[slot] else { return nil }
+        shard.settle(entry.message.ack, .progress, worker, slot: slot | mark)
+        return slot
+    }
+
+    /// Gives a message back; with `unattempted`, when that is recorded.
+    func release(
+        _ sequence: UInt64,
+        _ delay: Duration,
+        unattempted: Int?,
+        failed: @escaping @Sendable () -> Void
+    ) {
+        if let slot = held.slot(of: sequence), let history = held[slot]?.history { waiting.keep(history, of: sequence) }
+        guard let unattempted else {
+            if !settle(sequence, .release(delay: delay)) { failed() }
+            return
+        }
+        let loop = shard.loop
+        services.ledger.record(consumer, sequence, total: unattempted) {
+            loop.execute {
+                if !self.settle(sequence, .release(delay: delay)) { failed() }
+            }
+        }
+    }
+
+    func extend(_ sequence: UInt64) {
+        guard let slot = held.slot(of: sequence), let entry = held[slot] else { return }
+        shard.tell(entry.message.ack, .progress)
+    }
+
+    /// What becomes of a dead letter.
+    enum Burial {
+        /// It is being stored; the outcome comes to the worker with the message's slot.
+        case begun
+        /// It is stored already: a dead letter that its own sink does not take stays where it is.
+        case done
+        /// The message is not in hand.
+        case impossible
+    }
+
+    func bury(_ sequence: UInt64, _ reason: DeadLetterReason, attempts: Int) -> Burial {
+        guard let slot = held.slot(of: sequence), let entry = held[slot] else { return .impossible }
+        if isForDeadLetters {
+            let words = entry.history.lastError ?? entry.fault ?? reason.rawValue
+            let text = "the dead letter sink did not take \(sequence), which is kept: \(words)"
+            services.log(DeliveryLogLine(key: key, text: text, isWarning: true))
+            return .done
+        }
+        let history = entry.history
+        let letter = DeadLetterMessage.make(
+            DeadLetterOrigin(entry.message, stream: stream),
+            of: key,
+            DeadLetterHistory(
+                reason: reason,
+                attempts: attempts,
+                lastStatus: history.lastStatus,
+                lastError: history.lastError ?? entry.fault,
+                firstTime: history.first,
+                lastTime: history.last
+            ),
+            stream: services.deadLetters,
+            bytesMax: shard.payloadMax
+        )
+        shard.publishLetter(letter, worker, slot: slot)
+        return .begun
+    }
+
+    /// The delivery ran out while it waited here.
+    func lapse(_ sequence: UInt64, unattempted: Int) {
+        services.ledger.record(consumer, sequence, total: unattempted) {}
+        _ = held.remove(sequence)
+    }
+
+    func forget(_ sequence: UInt64, settled: Bool) {
+        guard let entry = held.remove(sequence) else { return }
+        if settled, entry.isRecorded { services.ledger.forget(consumer, sequence) }
+    }
+
+    // MARK: In hand
+
+    /// The sequence in a slot, nil if it is empty.
+    func sequence(in slot: UInt32) -> UInt64? { held[slot]?.sequence }
+
+    /// What goes to the sink; nil if the message is not in hand or is no event.
+    func delivery(_ sequence: UInt64, attempt: Int) -> Delivery? {
+        guard let slot = held.slot(of: sequence), let entry = held[slot], let event = entry.event else { return nil }
+        let isStructured = entry.message.header("content-type").map { ContentMode(contentType: $0) } == .structured
+        return Delivery(
+            event: event,
+            text: isStructured ? entry.message.payload[...] : nil,
+            sequence: sequence,
+            attempt: attempt,
+            message: entry.message,
+            deliveryID: "\(consumer.text)_\(sequence)"
+        )
+    }
+
+    func note(_ report: AttemptReport, of sequence: UInt64) {
+        guard let slot = held.slot(of: sequence) else { return }
+        held[slot]?.history.note(report, at: WallClock.milliseconds)
+    }
+}
+
+extension HeldMessages.Entry {
+    fileprivate init(_ message: DeliveredMessage, _ event: CloudEvent?, _ fault: String?) {
+        self.init(sequence: message.sequence, message: message, event: event, fault: fault)
+    }
+}

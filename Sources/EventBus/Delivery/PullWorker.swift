@@ -1,0 +1,275 @@
+import DeliveryRules
+import JetStream
+
+/// Hands one subscription's events to clients that ask, and settles what they say: does what ``LockMachine`` decides.
+final class PullWorker: DeliveryWorker, @unchecked Sendable {
+    // Safe: every function is called on the shard's loop.
+    private unowned let shard: DeliveryShard
+    private let services: DeliveryServices
+    private let index: UInt32
+    private let desk: MessageDesk
+    private let tokens: LockTokens
+    private var machine: LockMachine
+    private var inputs: [LockMachine.Input] = []
+    private var commands: [LockMachine.Command] = []
+    private var isDeciding = false
+    private var wakeAt = Instant.max
+    private var pulls: Set<UInt32> = []
+    /// The clients' calls for renewals under way, by slot, in the order in which they were sent.
+    private var renewals: [UInt32: [UInt64]] = [:]
+    private var waiters: [UInt64: @Sendable ([ReceivedEvent]) -> Void] = [:]
+    private var calls: [UInt64: @Sendable (LockMachine.LockOutcome) -> Void] = [:]
+    private var lastNumber: UInt64 = 0
+
+    /// How long a pull that takes what is there may take to tell that there is no more.
+    private static let fetchTime = Duration.seconds(5)
+    /// The longest that a pull waits at the server, so that a client that left is not waited for long.
+    private static let bellTime: Int64 = 5_000_000_000
+    private static let pullPause = Duration.seconds(1)
+    /// Marks the slot in a renewal's tag, since a settlement of the same event may be under way too.
+    private static let renewalBit: UInt32 = 1 << 31
+
+    init(
+        _ shard: DeliveryShard,
+        _ services: DeliveryServices,
+        _ plan: DeliveryPlan,
+        _ tokens: LockTokens,
+        index: UInt32
+    ) {
+        self.shard = shard
+        self.services = services
+        self.index = index
+        self.tokens = tokens
+        desk = MessageDesk(shard, services, plan, worker: index)
+        var generator = SystemRandomNumberGenerator()
+        machine = LockMachine(policy: plan.policy, seed: generator.next())
+    }
+
+    var key: SubscriptionKey { desk.key }
+    var isAside: Bool { false }
+    var isIdle: Bool { machine.isIdle }
+    var quietAt: Instant { desk.quietAt }
+
+    // MARK: Clients
+
+    /// Answers with up to `max` events as soon as there is one, or with none when `wait` is over.
+    ///
+    /// - Returns: The waiter's number, for ``leave(_:)``.
+    func receive(max: Int, wait: Duration, _ answer: @escaping @Sendable ([ReceivedEvent]) -> Void) -> UInt64 {
+        lastNumber += 1
+        let waiter = lastNumber
+        waiters[waiter] = answer
+        send(.receive(waiter: waiter, max: max, until: monotonicNow() + wait.nanosecondsBounded))
+        return waiter
+    }
+
+    /// The client went away; events that come for it are given back.
+    func leave(_ waiter: UInt64) {
+        guard let answer = waiters.removeValue(forKey: waiter) else { return }
+        answer([])
+        send(.gone(waiter: waiter))
+    }
+
+    /// Does what a client wants done with a lock.
+    func settle(
+        _ lock: LockMachine.Lock,
+        _ verb: SettleVerb,
+        _ answer: @escaping @Sendable (LockMachine.LockOutcome) -> Void
+    ) {
+        lastNumber += 1
+        let call = lastNumber
+        calls[call] = answer
+        switch verb {
+        case .acknowledge: send(.acknowledge(lock, call: call))
+        case .release(let delay): send(.release(lock, delay: delay, call: call))
+        case .reject: send(.reject(lock, call: call))
+        case .renew: send(.renew(lock, call: call))
+        }
+    }
+
+    // MARK: What happens
+
+    func start() {
+        if !shard.isConnected { send(.connectionLost) }
+        send(.start)
+    }
+
+    func pause() { send(.pause) }
+
+    func drain() {
+        send(.drain)
+        for pull in pulls { desk.cancel(pull: pull) }
+    }
+
+    func connectionChanged(isConnected: Bool) { send(isConnected ? .connected : .connectionLost) }
+
+    func wake(_ time: Instant) {
+        guard time >= wakeAt else { return }
+        wakeAt = .max
+        send(.wake)
+    }
+
+    func arrived(_ message: DeliveredMessage, pull: UInt32) {
+        let isLast = message.pending == 0
+        desk.take(message, pull: pull) { [weak self] arriving in
+            switch arriving {
+            case .skipped: self?.send(.skipped(pull: pull, count: 1))
+            case .taken(let arrival): self?.send(.arrived(arrival, isLast: isLast))
+            }
+        }
+    }
+
+    func pullEnded(_ pull: UInt32, _ end: PullEnd) {
+        pulls.remove(pull)
+        switch end {
+        case .complete, .expired, .noMessages, .connectionLost, .closing: send(.pullEnded(pull))
+        case .consumerGone, .refused, .notSent:
+            if end == .consumerGone { services.consumerGone(key, false) }
+            shard.loop.execute(after: Self.pullPause) { [weak self] in self?.send(.pullEnded(pull)) }
+        }
+    }
+
+    func settled(slot: UInt32, confirmed: Bool) {
+        if slot & Self.renewalBit != 0 { return renewed(slot & ~Self.renewalBit, confirmed) }
+        guard let sequence = desk.sequence(in: slot) else { return }
+        send(.settled(sequence: sequence, confirmed: confirmed))
+    }
+
+    private func renewed(_ slot: UInt32, _ confirmed: Bool) {
+        guard var waiting = renewals.removeValue(forKey: slot), !waiting.isEmpty else { return }
+        let call = waiting.removeFirst()
+        if !waiting.isEmpty { renewals[slot] = waiting }
+        send(.renewed(call: call, confirmed: confirmed))
+    }
+
+    func letterPublished(slot: UInt32, _ outcome: PublishOutcome) {
+        guard let sequence = desk.sequence(in: slot) else { return }
+        if case .stored = outcome { return send(.deadLettered(sequence: sequence, stored: true)) }
+        services.log(
+            DeliveryLogLine(key: key, text: "dead letter of \(sequence) not stored: \(outcome)", isWarning: true)
+        )
+        send(.deadLettered(sequence: sequence, stored: false))
+    }
+
+    // MARK: What is decided
+
+    private func send(_ input: LockMachine.Input) {
+        inputs.append(input)
+        if isDeciding { return }
+        isDeciding = true
+        var next = 0
+        while next < inputs.count {
+            machine.handle(inputs[next], now: monotonicNow(), into: &commands)
+            next += 1
+            for command in commands { carryOut(command) }
+            commands.removeAll(keepingCapacity: true)
+        }
+        inputs.removeAll(keepingCapacity: inputs.capacity <= 1024)
+        isDeciding = false
+        let wish = machine.nextWake
+        if wish < wakeAt {
+            wakeAt = wish
+            shard.wake(index, at: wish)
+        }
+    }
+
+    private func carryOut(_ command: LockMachine.Command) {
+        switch command {
+        case .pull(let id, let count, let mode): pull(id, count, mode)
+        case .hand(let waiter, let handed):
+            waiters.removeValue(forKey: waiter)?(handed.compactMap(received))
+        case .answer(let call, let outcome): calls.removeValue(forKey: call)?(outcome)
+        case .acknowledge(let sequence):
+            if !desk.settle(sequence, .acknowledge) { inputs.append(.settled(sequence: sequence, confirmed: false)) }
+        case .release(let sequence, let delay, let unattempted):
+            desk.release(sequence, delay, unattempted: unattempted) { [weak self] in
+                self?.send(.settled(sequence: sequence, confirmed: false))
+            }
+        case .renew(let sequence, let call):
+            guard let slot = desk.renew(sequence, mark: Self.renewalBit) else {
+                return inputs.append(.renewed(call: call, confirmed: false))
+            }
+            renewals[slot, default: []].append(call)
+        case .extend(let sequence): desk.extend(sequence)
+        case .deadLetter(let sequence, let reason, let attempts):
+            switch desk.bury(sequence, reason, attempts: attempts) {
+            case .begun: break
+            case .done: inputs.append(.deadLettered(sequence: sequence, stored: true))
+            case .impossible: inputs.append(.deadLettered(sequence: sequence, stored: false))
+            }
+        case .lapsed(let sequence, let unattempted): desk.lapse(sequence, unattempted: unattempted)
+        case .forget(let sequence, let settled): desk.forget(sequence, settled: settled)
+        }
+    }
+
+    private func pull(_ id: UInt32, _ count: Int, _ mode: LockMachine.PullMode) {
+        pulls.insert(id)
+        switch mode {
+        case .now:
+            desk.pull(PullRequest(id: id, count: count, expires: Self.fetchTime, noWait: true))
+        case .waiting(let until):
+            let time = min(max(until - monotonicNow(), 1_000_000), Self.bellTime)
+            desk.pull(PullRequest(id: id, count: count, expires: .nanoseconds(time), noWait: false))
+        }
+    }
+
+    private func received(_ handed: LockMachine.Handed) -> ReceivedEvent? {
+        guard let delivery = desk.delivery(handed.lock.sequence, attempt: handed.deliveryCount) else { return nil }
+        desk.note(AttemptReport(.completed), of: handed.lock.sequence)
+        let seconds = Int64(WallClock.milliseconds / 1000) + (handed.lockedUntil - monotonicNow()) / 1_000_000_000
+        return ReceivedEvent(
+            lockToken: tokens.make(key, handed.lock),
+            deliveryCount: handed.deliveryCount,
+            sequence: delivery.sequence,
+            lockedUntil: seconds,
+            delivery: delivery
+        )
+    }
+
+    var report: DeliveryReport {
+        var report = DeliveryReport(key: key)
+        report.counters = machine.counters
+        report.skipped = desk.skipped
+        report.inFlight = machine.inHand
+        return report
+    }
+}
+
+/// An event that a client received, under a lock.
+package struct ReceivedEvent: Sendable {
+    /// Names the lock; any replica can settle it.
+    package let lockToken: String
+    /// Which delivery it is, counted from 1.
+    package let deliveryCount: Int
+    /// Its sequence in the stream.
+    package let sequence: UInt64
+    /// Until when the lock is good unless renewed, in seconds of Unix time.
+    package let lockedUntil: Int64
+    private let delivery: Delivery
+
+    init(lockToken: String, deliveryCount: Int, sequence: UInt64, lockedUntil: Int64, delivery: Delivery) {
+        self.lockToken = lockToken
+        self.deliveryCount = deliveryCount
+        self.sequence = sequence
+        self.lockedUntil = lockedUntil
+        self.delivery = delivery
+    }
+
+    /// When it was stored, in nanoseconds of Unix time.
+    package var storedAt: Int64 { delivery.message.time }
+
+    /// Appends the event in CloudEvents JSON; as it is stored, where that is JSON.
+    package func appendJSON(to output: inout [UInt8]) { delivery.appendJSON(to: &output) }
+}
+
+/// What a client wants done with what it received.
+package enum SettleVerb: Sendable, Equatable {
+    /// It is done.
+    case acknowledge
+    /// Somebody shall have it again, after a delay.
+    case release(delay: Duration)
+    /// It can never be done: dead letter.
+    case reject
+    /// More time is needed.
+    case renew
+}

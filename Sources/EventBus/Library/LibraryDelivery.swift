@@ -1,0 +1,103 @@
+import CloudEvents
+import JetStream
+
+/// Delivery to handlers in this process: a host of its own, started with the first subscription.
+final class LibraryDelivery: Sendable {
+    private let host: DeliveryHost
+    private let loop: TaskLoop
+    private let prefix: SubjectPrefix
+    private let running = Locked<Running>(Running())
+
+    private struct Running: Sendable {
+        var task: Task<Void, Never>?
+        var hasEnded = false
+        /// The workers of handlers, by number.
+        var places: [UInt64: DeliveryEngine.Place] = [:]
+        var lastPlace: UInt64 = 0
+    }
+
+    /// How long a subscription waits for NATS.
+    private static let patience = Duration.seconds(10)
+    /// How long running handlers may take when the bus ends.
+    private static let drainTime = Duration.seconds(30)
+
+    init(bus: EventBus) {
+        loop = TaskLoop()
+        prefix = bus.configuration.subjectPrefix
+        host = DeliveryHost(bus: bus, loops: [loop], sinks: NoSinks(), servesAll: false)
+    }
+
+    func subscribe(
+        _ subscription: Subscription,
+        _ handler: @escaping EventHandler
+    ) async throws(SubscriptionError) -> HandlerSubscription {
+        start()
+        try await waitUntilReady()
+        let record = try await host.registry.upsert(subscription, consent: SinkConsent(.notNeeded)).record
+        let (loop, tenant) = (loop, subscription.tenant)
+        let place = host.engine.engage(record) { HandlerSink(tenant: tenant, loop: loop, handler: handler) }
+        let number = running.withLock { running in
+            running.lastPlace += 1
+            running.places[running.lastPlace] = place
+            return running.lastPlace
+        }
+        return HandlerSubscription(subscription: subscription, library: self, place: number)
+    }
+
+    func unsubscribe(_ number: UInt64, _ subscription: Subscription) async {
+        guard let place = running.withLock({ $0.places.removeValue(forKey: number) }) else { return }
+        await host.engine.retire(place)
+        // Nobody could find the position of a transient one again.
+        if subscription.isTransient { try? await host.registry.delete(subscription.key) }
+    }
+
+    func remove(_ key: SubscriptionKey) async throws(SubscriptionError) {
+        start()
+        try await waitUntilReady()
+        try await host.registry.delete(key)
+    }
+
+    /// Lets running handlers finish and closes the connection, at most so long.
+    func end(within deadline: Duration) async {
+        let task = running.withLock { running in
+            running.hasEnded = true
+            return running.task
+        }
+        guard let task else { return }
+        task.cancel()
+        await task.value
+    }
+
+    private func start() {
+        let (host, loop) = (host, loop)
+        running.withLock { running in
+            guard running.task == nil, !running.hasEnded else { return }
+            running.task = Task {
+                let tasks = Task { await loop.run() }
+                await host.run(drainTime: Self.drainTime)
+                loop.finish()
+                await tasks.value
+            }
+        }
+    }
+
+    private func waitUntilReady() async throws(SubscriptionError) {
+        let clock = ContinuousClock()
+        let end = clock.now + Self.patience
+        while !host.registry.isCurrent {
+            guard clock.now < end, !Task.isCancelled, !running.withLock({ $0.hasEnded }) else {
+                throw .unavailable("not connected to NATS")
+            }
+            try? await clock.sleep(for: .milliseconds(20))
+        }
+    }
+}
+
+/// Handlers bring their sinks themselves.
+private struct NoSinks: DeliverySinkFactory {
+    func makeSink(for plan: DeliveryPlan, on loop: any DeliveryLoop) -> any DeliverySink {
+        HandlerSink(tenant: plan.subscription.tenant, loop: loop) { _, _ in
+            throw EventRejection("no handler")
+        }
+    }
+}
