@@ -39,12 +39,9 @@ struct CheckConfigCommand: AsyncParsableCommand {
         let values = min(48, resolved.settings.map(\.shown.count).max() ?? 0)
         return resolved.settings.map { effective in
             let value = effective.shown.isEmpty ? "–" : effective.shown
-            var line = effective.setting.name.padded(names) + "  " + value.padded(values) + "  "
-            if effective.setting.use == .reserved {
-                line += effective.origin.label.padded(11) + "  reserved: read and checked, not yet used"
-            } else {
-                line += effective.origin.label
-            }
+            let line =
+                effective.setting.name.padded(names) + "  " + value.padded(values) + "  "
+                + effective.origin.label
             return line
         }
     }
@@ -55,7 +52,6 @@ struct CheckConfigCommand: AsyncParsableCommand {
             var entry = JSONWriter()
             entry.add("value", effective.masked)
             entry.add("origin", effective.origin.label)
-            entry.add("used", json: effective.setting.use == .active ? "true" : "false")
             object.add(effective.setting.name, json: entry.text)
         }
         return object.text

@@ -57,7 +57,11 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(setting: "SINK_ALLOW_NETWORKS") var sinkAllowNetworks: String?
     @Flag(setting: "SINK_ALLOW_HTTP") var sinkAllowHTTP: Bool?
     @Option(setting: "SINK_HANDSHAKE") var sinkHandshake: String?
-
+    @Option(setting: "SINK_ORIGIN") var sinkOrigin: String?
+    @Option(setting: "SINK_TIMEOUT") var sinkTimeout: String?
+    @Option(setting: "SINK_CA_FILE") var sinkCAFile: String?
+    @Option(setting: "PUBLIC_URL") var publicURL: String?
+    @Option(setting: "MAX_SUBSCRIPTIONS") var maxSubscriptions: String?
     /// The values that were given, by environment name.
     var given: [String: String] {
         let texts: [(name: String, value: String?)] = [
@@ -87,6 +91,8 @@ struct ConfigurationOptions: ParsableArguments {
             ("DEAD_LETTER_MAX_BYTES", deadLetterMaxBytes), ("DEAD_LETTER_MAX_AGE", deadLetterMaxAge),
             ("MAX_DELIVER_ATTEMPTS", maxDeliverAttempts), ("SINK_ALLOW_NETWORKS", sinkAllowNetworks),
             ("SINK_ALLOW_HTTP", sinkAllowHTTP.map(String.init)), ("SINK_HANDSHAKE", sinkHandshake),
+            ("SINK_ORIGIN", sinkOrigin), ("SINK_TIMEOUT", sinkTimeout), ("SINK_CA_FILE", sinkCAFile),
+            ("PUBLIC_URL", publicURL), ("MAX_SUBSCRIPTIONS", maxSubscriptions),
         ]
         var given: [String: String] = [:]
         for (name, value) in texts { given[name] = value }
@@ -130,7 +136,6 @@ extension ArgumentHelp {
         guard let setting = Setting.named(name) else { return "" }
         var text = setting.help.prefix(1).uppercased() + setting.help.dropFirst()
         if !setting.fallback.isEmpty { text += " (default: \(setting.fallback))" }
-        if setting.use == .reserved { text += " [not yet used]" }
         return ArgumentHelp(stringLiteral: text).named(setting.placeholder)
     }
 

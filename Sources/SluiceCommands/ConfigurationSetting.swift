@@ -11,14 +11,6 @@ package struct SettingFault: Error, Sendable, Equatable {
 ///
 /// All other names are derived: `NATS_URL` is `--nats-url` as a flag and `nats_url` in the file.
 package struct Setting: Sendable {
-    /// What becomes of the value.
-    package enum Use: Sendable, Equatable {
-        /// It takes effect.
-        case active
-        /// It is read and checked; the feature that uses it does not exist yet.
-        case reserved
-    }
-
     /// The name in the environment.
     package let name: String
     /// What stands for the value in the help.
@@ -27,7 +19,6 @@ package struct Setting: Sendable {
     package let fallback: String
     /// What it is, in one line.
     package let help: String
-    package let use: Use
     /// Whether the value must never be shown.
     package let isSecret: Bool
     /// Checks a text, which is never empty, and puts the value where it belongs.
@@ -38,7 +29,6 @@ package struct Setting: Sendable {
         _ placeholder: String,
         default fallback: String,
         _ help: String,
-        use: Use = .active,
         isSecret: Bool = false,
         apply: @escaping @Sendable (_ text: String, _ target: inout Configuration) throws(SettingFault) -> Void
     ) {
@@ -46,7 +36,6 @@ package struct Setting: Sendable {
         self.placeholder = placeholder
         self.fallback = fallback
         self.help = help
-        self.use = use
         self.isSecret = isSecret
         self.apply = apply
     }

@@ -3,7 +3,7 @@ import SluiceGateway
 
 extension Setting {
     /// Every setting there is: the one table behind flags, environment, file, help and `check-config`.
-    package static let all: [Setting] = connection + listener + streams + limits + observability + tracing + reserved
+    package static let all: [Setting] = connection + listener + streams + limits + observability + tracing + delivery
 
     private static let connection: [Setting] = [
         Setting("NATS_URL", "url,…", default: "nats://localhost:4222", "NATS servers, one URL or several") {
@@ -267,26 +267,4 @@ extension Setting {
     ) -> @Sendable (String, inout Configuration) throws(SettingFault) -> Void {
         { text, target throws(SettingFault) in target.gateway.tracing[name] = text }
     }
-
-    /// Names that are fixed already, of features that are still to come: a deployment can set them today, and a value
-    /// that would be refused later is refused now.
-    private static let reserved: [Setting] = [
-        Setting("MAX_DELIVER_ATTEMPTS", "count", default: "5", "delivery attempts of a subscription", use: .reserved) {
-            text,
-            _ throws(SettingFault) in _ = try SettingText.count(text, 1...1000)
-        },
-        Setting("SINK_ALLOW_NETWORKS", "cidr,…|none", default: "none", "private networks of sinks", use: .reserved) {
-            text,
-            _ throws(SettingFault) in try SettingText.checkNetworks(text)
-        },
-        Setting("SINK_ALLOW_HTTP", "true|false", default: "false", "allow sinks without TLS", use: .reserved) {
-            text,
-            _ throws(SettingFault) in _ = try SettingText.boolean(text)
-        },
-        Setting("SINK_HANDSHAKE", "required|off", default: "required", "the webhook handshake", use: .reserved) {
-            text,
-            _ throws(SettingFault) in
-            guard text == "required" || text == "off" else { throw SettingFault("is neither required nor off") }
-        },
-    ]
 }

@@ -1,3 +1,4 @@
+import EventBus
 import Glibc
 import Logging
 import RedisStore
@@ -198,7 +199,26 @@ extension SettingText {
         return text
     }
 
-    static func checkNetworks(_ text: String) throws(SettingFault) {
+    /// An absolute http(s) address without a query; a slash at its end is dropped.
+    static func publicURL(_ text: String) throws(SettingFault) -> String {
+        let url: SinkURL
+        do {
+            url = try SinkURL(text)
+        } catch {
+            throw SettingFault("is not an http or https address: \(error.detail)")
+        }
+        if url.target.contains("?") { throw SettingFault("has a query") }
+        return text.hasSuffix("/") ? String(text.dropLast()) : text
+    }
+
+    /// The networks of a comma-separated list; `none` is an empty one.
+    static func networks(_ text: String) throws(SettingFault) -> [String] {
+        try checkNetworks(text)
+        if text == "none" { return [] }
+        return text.split(separator: ",").map { String($0.trimmingSpaces) }
+    }
+
+    private static func checkNetworks(_ text: String) throws(SettingFault) {
         guard text != "none" else { return }
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let network = String(part.trimmingSpaces)

@@ -107,6 +107,7 @@ final class BatchJob {
             }
         }
         if faults.isEmpty {
+            if request.route == .eventGrid { return EventGridError.stored }
             if request.wantsMinimal { return PublishAnswer.minimal(.accepted) }
             return HTTPAnswer(status: .accepted, body: summary(accepted, duplicates))
         }
@@ -120,6 +121,9 @@ final class BatchJob {
             detail: "\(faults.count) of \(entries.count) events failed, results tells which; "
                 + "sending the whole batch again with the same ids is safe"
         )
+        if request.route == .eventGrid {
+            return EventGridError.answer(problem, requestID: request.requestID ?? RequestID.make())
+        }
         return problem.answer(requestID: request.requestID, extra: results(opening: ",\"results\":["))
     }
 

@@ -1,3 +1,4 @@
+import CoreMetrics
 import EventBus
 import Hummingbird
 import HummingbirdCore
@@ -25,6 +26,7 @@ public struct Gateway: Service {
     private let observation: Observation
     private let logger: Logger
     private let durability: DurabilityWatch
+    private let sinkSettings: SinkSettings
     private let announcement = Locked(Announcement())
 
     /// That the end is near, for the loops that are there and those still to be made.
@@ -47,6 +49,7 @@ public struct Gateway: Service {
         self.logger = logger
         bus = EventBus(configuration: try configuration.busConfiguration(), logger: logger)
         observation = try Observation(configuration, bus: bus, logger: logger, logLinesDropped: logLinesDropped)
+        sinkSettings = try SinkSettings(configuration)
         durability = DurabilityWatch(
             bus: bus,
             claim: configuration.durability,
@@ -97,15 +100,31 @@ public struct Gateway: Service {
             return announcement.isMade
         }
         if isAnnounced { loops.startLeaving() }
-        let application = makeApplication(group, loops)
+        let deliveries = GatewayDeliveries(
+            configuration,
+            sinkSettings,
+            bus: bus,
+            attemptTook: { [metrics = observation.metrics] in metrics?.attempts.recordNanoseconds($0) }
+        )
+        let pages = DeliveryPages(
+            host: deliveries.host,
+            sinks: deliveries.sinks,
+            configuration: configuration,
+            rules: sinkSettings.rules,
+            reader: sinkSettings.reader(configuration),
+            logger: logger
+        )
+        let application = makeApplication(group, loops, deliveries, pages)
         do {
-            try await serve(application, loops, drainTime, group)
+            try await serve(application, loops, drainTime, group, deliveries, pages)
         } catch {
+            await deliveries.shutdown()
             await observation.finish()
             await bus.close(within: .zero)
             try? await group.shutdownGracefully()
             throw error
         }
+        await deliveries.shutdown()
         await loops.settleAll(within: .seconds(configuration.drainTimeoutSeconds))
         await observation.finish()
         await bus.close(within: .seconds(configuration.drainTimeoutSeconds))
@@ -117,7 +136,9 @@ public struct Gateway: Service {
         _ application: Application<Routes>,
         _ loops: PublishLoops,
         _ drainTime: TimeAmount,
-        _ group: any EventLoopGroup
+        _ group: any EventLoopGroup,
+        _ deliveries: GatewayDeliveries,
+        _ pages: DeliveryPages
     ) async throws {
         let bus = bus
         let observation = observation
@@ -136,6 +157,14 @@ public struct Gateway: Service {
                 return false
             }
             tasks.addTask {
+                await deliveries.run()
+                return false
+            }
+            tasks.addTask {
+                await pages.run()
+                return false
+            }
+            tasks.addTask {
                 try await withGracefulShutdownHandler {
                     try await application.run()
                 } onGracefulShutdown: {
@@ -149,7 +178,12 @@ public struct Gateway: Service {
         }
     }
 
-    private func makeApplication(_ group: any EventLoopGroup, _ loops: PublishLoops) -> Application<Routes> {
+    private func makeApplication(
+        _ group: any EventLoopGroup,
+        _ loops: PublishLoops,
+        _ deliveries: GatewayDeliveries,
+        _ deliveryPages: DeliveryPages
+    ) -> Application<Routes> {
         let settings = PublishSettings(configuration)
         let gate = ConnectionGate(
             connectionsMax: configuration.effectiveMaxConnections,
@@ -167,7 +201,13 @@ public struct Gateway: Service {
                 clusterID: configuration.natsClusterID
             ),
             reports: TenantReports(metrics: observation.tenants),
-            metrics: MetricsPage(observation: observation, loops: loops, connections: gate.counts)
+            metrics: MetricsPage(
+                observation: observation,
+                loops: loops,
+                connections: gate.counts,
+                deliveries: deliveries.host
+            ),
+            deliveries: deliveryPages
         )
         return Application(
             responder: Routes(pages: pages, logger: logger),

@@ -84,11 +84,38 @@ public struct GatewayConfiguration: Sendable {
     /// How long a stopping gateway waits for requests under way, in seconds.
     public var drainTimeoutSeconds: Double = 10
 
+    /// Delivery attempts of a subscription that does not say how many.
+    public var maxDeliverAttempts: Int = 5
+    /// Private networks that sinks may live in, as CIDR; every other private address is refused (S-05).
+    public var sinkNetworks: [String] = []
+    /// Whether sinks may be reached without TLS.
+    public var sinkAllowsHTTP: Bool = false
+    /// Whether a sink has to consent before it is sent events (CloudEvents webhook handshake).
+    public var sinkHandshake: SinkHandshake = .required
+    /// The DNS name that sinks are asked to consent to; `nil` is the host's name.
+    public var sinkOrigin: String?
+    /// How long a sink may take to answer, in seconds.
+    public var sinkTimeoutSeconds: Double = 30
+    /// A PEM file of roots that sinks' certificates are trusted by beside the system's.
+    public var sinkCAFile: String?
+    /// Where sinks reach this gateway, for consent by callback; `nil` offers none.
+    public var publicURL: String?
+    /// Most subscriptions of a tenant.
+    public var maxSubscriptions: Int = 1000
+
     /// The version that `/health` and `--version` tell.
     public static let version = "0.1.0"
 
     /// A configuration of defaults.
     public init() {}
+}
+
+/// Whether sinks have to consent.
+public enum SinkHandshake: String, Sendable, CaseIterable {
+    /// Nothing is sent before the sink has consented.
+    case required
+    /// Sinks are not asked: for networks where every sink is one's own.
+    case off
 }
 
 /// What a stream does when it reaches a limit.

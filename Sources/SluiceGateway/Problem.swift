@@ -41,23 +41,32 @@ struct Problem: Error, Sendable {
         case internalError = "internal-error"
         case overloaded = "overloaded"
         case countersUnavailable = "counters-unavailable"
+        case invalidSubscription = "invalid-subscription"
+        case invalidRequest = "invalid-request"
+        case conflict
+        case wrongProtocol = "wrong-protocol"
+        case tooManySubscriptions = "too-many-subscriptions"
+        case unavailable
 
         var status: HTTPResponseStatus {
             switch self {
             case .invalidEvent, .malformedJSON, .malformedRequest, .invalidParameter, .invalidTenant: .badRequest
+            case .invalidSubscription, .invalidRequest: .badRequest
             case .notFound: .notFound
             case .methodNotAllowed: .methodNotAllowed
+            case .conflict, .wrongProtocol: .conflict
             case .requestTimeout: .requestTimeout
             case .tooLarge, .batchTooLarge: .payloadTooLarge
             case .uriTooLong: .uriTooLong
             case .unsupportedMediaType: .unsupportedMediaType
             case .expectationFailed: .expectationFailed
+            case .tooManySubscriptions: .tooManyRequests
             case .headerTooLarge: .requestHeaderFieldsTooLarge
             case .brokerUnavailable, .misconfigured: .serviceUnavailable
             case .outcomeUnknown: .gatewayTimeout
             case .storeFull: .insufficientStorage
             case .internalError: .internalServerError
-            case .overloaded, .countersUnavailable: .serviceUnavailable
+            case .overloaded, .countersUnavailable, .unavailable: .serviceUnavailable
             }
         }
 
@@ -74,7 +83,7 @@ struct Problem: Error, Sendable {
             case .tooLarge: "The request or the event is too large"
             case .batchTooLarge: "The batch has too many events"
             case .uriTooLong: "The request target is too long"
-            case .unsupportedMediaType: "This is not a CloudEvents content type"
+            case .unsupportedMediaType: "This content type is not taken here"
             case .expectationFailed: "The expectation cannot be met"
             case .headerTooLarge: "The header is too large"
             case .brokerUnavailable: "Certainly not stored: the event bus is not available"
@@ -84,13 +93,19 @@ struct Problem: Error, Sendable {
             case .internalError: "The gateway failed"
             case .overloaded: "Certainly not stored: the gateway has too much to do"
             case .countersUnavailable: "The counters cannot be read now"
+            case .invalidSubscription: "The subscription is not valid"
+            case .invalidRequest: "The request's body is not what it should be"
+            case .conflict: "The thing is not in the state that the request expects"
+            case .wrongProtocol: "The subscription has another protocol"
+            case .tooManySubscriptions: "The tenant has as many subscriptions as it may have"
+            case .unavailable: "This cannot be done now"
             }
         }
 
         /// Seconds after which a retry is worth while, for the kinds that pass by themselves.
         var retryAfterSeconds: Int? {
             switch self {
-            case .brokerUnavailable, .outcomeUnknown, .overloaded, .countersUnavailable: 1
+            case .brokerUnavailable, .outcomeUnknown, .overloaded, .countersUnavailable, .unavailable: 1
             case .misconfigured, .storeFull: 10
             default: nil
             }

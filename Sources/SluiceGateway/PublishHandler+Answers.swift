@@ -20,6 +20,7 @@ extension PublishHandler {
             loop.account.stored(single, receipt)
             trace?.stored(receipt)
             PublishLog.accepted(single, receipt, request, trace, logger)
+            if request.route == .eventGrid { return write(EventGridError.stored, request.requestID) }
             guard !request.wantsMinimal else { return write(PublishAnswer.minimal(.accepted), request.requestID) }
             write(
                 PublishAnswer.stored(
@@ -63,6 +64,9 @@ extension PublishHandler {
     func refuseForOverload(_ request: PublishRequest) {
         dropBody()
         state = .idle
+        if request.route == .eventGrid {
+            return finish(PublishLoop.overload, requestID: request.requestID, head: request.head)
+        }
         loop.account.refused(.overloaded, request.tenant)
         trace?.failed(PublishLoop.overload)
         let rendered = request.requestID == nil ? context.map { loop.overloadRefusal($0.channel.allocator) } : nil
@@ -90,7 +94,8 @@ extension PublishHandler {
         trace?.failed(problem)
         let id = requestID ?? RequestID.make()
         PublishLog.refused(problem, requestID: id, event: event, head: head, trace, logger)
-        write(problem.answer(requestID: id), id)
+        let isEventGrid = PublishRequest.route(head) == .eventGrid
+        write(isEventGrid ? EventGridError.answer(problem, requestID: id) : problem.answer(requestID: id), id)
     }
 
     func proceed(_ context: ChannelHandlerContext) {

@@ -13,6 +13,8 @@ final class PublishRequest: Sendable {
         case events
         /// `POST /events/publish`: the short form.
         case shortForm
+        /// `POST /topics/{topic}:publish`: CloudEvents for the tenant of that name, answered as Event Grid does.
+        case eventGrid
     }
 
     let route: Route
@@ -45,8 +47,16 @@ final class PublishRequest: Sendable {
         case 1 where path.elementsEqual("/".utf8): return .events
         case 10 where path.elementsEqual("/v1/events".utf8): return .events
         case 15 where path.elementsEqual("/events/publish".utf8): return .shortForm
-        default: return nil
+        default: return topic(head) == nil ? nil : .eventGrid
         }
+    }
+
+    /// The topic of a request that publishes on Event Grid's paths.
+    static func topic(_ head: HTTPRequestHead) -> String? {
+        guard head.uri.utf8.starts(with: "/topics/".utf8) else { return nil }
+        let path = head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }
+        guard case .topic(let topic)? = DeliveryTarget(path: String(decoding: path, as: UTF8.self)) else { return nil }
+        return topic
     }
 
     /// Reads the head of a publishing request.
@@ -78,10 +88,17 @@ final class PublishRequest: Sendable {
                 fields: [("Accept-Encoding", "identity")]
             )
         }
-        let query = try QueryParameters(head.uri, allowed: route == .events ? ["on-invalid"] : ["source"])
+        let query = try QueryParameters(head.uri, allowed: route.parameters)
         self.route = route
         self.head = head
-        (self.tenant, self.tenantIsExplicit) = try Self.tenant(fields)
+        if let topic = route == .eventGrid ? Self.topic(head) : nil {
+            guard let tenant = TenantName(topic) else {
+                throw Problem(kind: .notFound, detail: "there is no such topic")
+            }
+            (self.tenant, self.tenantIsExplicit) = (tenant, true)
+        } else {
+            (self.tenant, self.tenantIsExplicit) = try Self.tenant(fields)
+        }
         self.contentType = fields.contentType
         self.wantsMinimal = fields.prefersMinimal
         self.skipsInvalid = try Self.skipsInvalid(query)
@@ -89,7 +106,7 @@ final class PublishRequest: Sendable {
         self.requestID = fields.requestID
         self.trace = TraceContext(parent: fields.traceparent, state: fields.tracestate)
         self.expectsContinue = fields.expectation != nil && head.isHTTP11
-        self.isBatch = route == .events && HTTPBinding.contentMode(contentType: fields.contentType) == .batch
+        self.isBatch = route != .shortForm && HTTPBinding.contentMode(contentType: fields.contentType) == .batch
         self.bodyLimit = settings.bodyLimit(isBatch: isBatch, eventBytesMax: eventBytesMax)
         try settings.check(length: fields.contentLength, bodyLimit)
     }
@@ -117,6 +134,18 @@ final class PublishRequest: Sendable {
                 kind: .invalidParameter,
                 detail: "on-invalid=\(value.quotedForDetail) is unknown: it is 'skip' or 'reject'"
             )
+        }
+    }
+}
+
+extension PublishRequest.Route {
+    /// The query parameters that it knows.
+    fileprivate var parameters: [String] {
+        switch self {
+        case .events: ["on-invalid"]
+        case .shortForm: ["source"]
+        // Every version is answered in the same way.
+        case .eventGrid: ["api-version"]
         }
     }
 }

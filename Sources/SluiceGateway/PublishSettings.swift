@@ -116,6 +116,7 @@ extension KnownFields {
 
     /// The tenant that a request names, the default one if it names none; `nil` if the name is not valid.
     static func tenant(_ head: HTTPRequestHead) -> TenantName? {
+        if let topic = PublishRequest.topic(head) { return TenantName(topic) }
         guard let name = head.headers.first(name: "x-tenant-id") else { return .default }
         return TenantName(name)
     }

@@ -11,6 +11,19 @@ struct Pages: Sendable {
     let health: Health
     let reports: TenantReports
     let metrics: MetricsPage
+    /// What delivers; nil where nothing does.
+    var deliveries: DeliveryPages?
+}
+
+/// A request's context: the router's own, and the connection that the request came on.
+struct GatewayContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
 }
 
 /// `GET /metrics`.
@@ -18,13 +31,15 @@ struct MetricsPage: Sendable {
     let observation: Observation
     let loops: PublishLoops
     let connections: ConnectionCounts
+    let deliveries: DeliveryHost
 
     /// Everything counted until now, whatever event loop counted it.
     func answer() async throws(Problem) -> Response {
         guard let metrics = observation.metrics else {
             throw Problem(kind: .notFound, detail: "there are no metrics: METRICS is false")
         }
-        let body = metrics.page(observation.state(await loops.settle(), connections))
+        let state = observation.state(await loops.settle(), connections)
+        let body = metrics.page(state, await DeliveryState(deliveries))
         return Response(
             status: .ok,
             headers: [.contentType: PrometheusRegistry.contentType],
@@ -35,9 +50,10 @@ struct MetricsPage: Sendable {
 
 /// All routes but publishing: health, the answers to other methods, and 404 with a reason.
 struct Routes: HTTPResponder {
-    typealias Context = BasicRequestContext
+    typealias Context = GatewayContext
 
-    private let router: any HTTPResponder<BasicRequestContext>
+    private let router: any HTTPResponder<GatewayContext>
+    private let deliveries: DeliveryPages?
     private let logger: Logger
 
     /// Which methods each path knows; another method is 405 with `Allow` (RFC 9110 §15.5.6).
@@ -49,8 +65,9 @@ struct Routes: HTTPResponder {
 
     init(pages: Pages, logger: Logger) {
         self.logger = logger
+        deliveries = pages.deliveries
         let health = pages.health
-        let router = Router(context: BasicRequestContext.self)
+        let router = Router(context: GatewayContext.self)
         for path in ["/", "/v1/events", "/events/publish"] as [RouterPath] {
             router.on(path, method: .options) { request, _ in PublishOptions.answer(request) }
         }
@@ -70,32 +87,43 @@ struct Routes: HTTPResponder {
         self.router = router.buildResponder()
     }
 
-    func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
+    func respond(to request: Request, context: GatewayContext) async throws -> Response {
         let path = request.uri.path
         let requestID = request.headers[.requestID].flatMap(RequestID.echo)
+        let target = deliveries.flatMap { _ in DeliveryTarget(path: path) }
         var response: Response
         do {
-            if request.method == .options && path == "*" {
-                // Of the server as a whole (RFC 9110 §9.3.7).
-                response = Response(status: .ok, headers: [.allow: "GET, HEAD, OPTIONS, POST"])
-            } else {
-                if let problem = Self.refusal(request.method, path) { throw problem }
-                response = try await router.respond(to: request, context: context)
-            }
+            response = try await answer(request, path, target, context)
             if let requestID { response.headers[.requestID] = requestID }
         } catch let problem as Problem {
             let id = requestID ?? RequestID.make()
             PublishLog.refused(problem, requestID: id, request: request, logger)
-            response = problem.response(id)
+            response = target?.isEventGrid == true ? problem.eventGridResponse(id) : problem.response(id)
         }
         return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    private func answer(
+        _ request: Request,
+        _ path: String,
+        _ target: DeliveryTarget?,
+        _ context: GatewayContext
+    ) async throws -> Response {
+        if request.method == .options && path == "*" {
+            // Of the server as a whole (RFC 9110 §9.3.7).
+            return Response(status: .ok, headers: [.allow: "DELETE, GET, HEAD, OPTIONS, POST, PUT"])
+        }
+        let methods = target?.methods ?? Self.allowed[path] ?? (Self.isTenantMetrics(path) ? "GET, HEAD" : nil)
+        if let problem = Self.refusal(request.method, path, methods) { throw problem }
+        if let deliveries, let target { return try await deliveries.respond(to: request, target, on: context.channel) }
+        return try await router.respond(to: request, context: context)
     }
 }
 
 extension Routes {
     /// Why there is no route: no such path, or the path does not know the method.
-    private static func refusal(_ method: HTTPRequest.Method, _ path: String) -> Problem? {
-        guard let methods = allowed[path] ?? (isTenantMetrics(path) ? "GET, HEAD" : nil) else {
+    private static func refusal(_ method: HTTPRequest.Method, _ path: String, _ methods: String?) -> Problem? {
+        guard let methods else {
             return Problem(kind: .notFound, detail: "there is nothing at \(path.quotedForDetail)")
         }
         if methods.split(separator: ", ").contains(where: { $0.utf8.elementsEqual(method.rawValue.utf8) }) {
@@ -103,7 +131,7 @@ extension Routes {
         }
         return Problem(
             kind: .methodNotAllowed,
-            detail: "\(method.rawValue.quotedForDetail) is not allowed on \(path); allowed: \(methods)",
+            detail: "\(method.rawValue.quotedForDetail) is not allowed on \(path.quotedForDetail); allowed: \(methods)",
             fields: [("Allow", methods)]
         )
     }
@@ -121,7 +149,8 @@ extension Routes {
 extension HTTPField.Name {
     fileprivate static let requestID = HTTPField.Name.literal("X-Request-Id")
 
-    fileprivate static func literal(_ name: String) -> HTTPField.Name {
+    /// A name that is known to be one.
+    static func literal(_ name: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no field name") }
         return name
     }
@@ -129,8 +158,14 @@ extension HTTPField.Name {
 
 extension Problem {
     /// The problem as a Hummingbird response.
-    func response(_ requestID: String) -> Response {
-        let answer = answer(requestID: requestID)
+    func response(_ requestID: String) -> Response { Self.response(answer(requestID: requestID), requestID) }
+
+    /// The problem in the shape of Event Grid.
+    func eventGridResponse(_ requestID: String) -> Response {
+        Self.response(EventGridError.answer(self, requestID: requestID), requestID)
+    }
+
+    private static func response(_ answer: HTTPAnswer, _ requestID: String) -> Response {
         var headers = HTTPFields()
         headers[.requestID] = requestID
         headers[.contentType] = answer.contentType

@@ -41,12 +41,17 @@ extension EndToEnd {
         /// Subjects that would read, change or destroy what is stored, or do something to others.
         private static let refusedToGateway: [String] = {
             var subjects = [
-                "$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.LIST", "$JS.API.CONSUMER.CREATE.SLUICE_EVENTS",
+                "$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.LIST", "$JS.API.CONSUMER.CREATE.SLUICE_AUDIT",
                 "$JS.API.STREAM.LEADER.STEPDOWN.SLUICE_EVENTS", "$JS.API.META.LEADER.STEPDOWN", "$SYS.REQ.SERVER.PING",
                 "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SLUICE_EVENTS.x", "_INBOX.someone.1", "other",
             ]
+            let allowed: Set = [
+                "MSG.GET.SLUICE_EVENTS", "MSG.GET.SLUICE_DEAD_LETTERS", "MSG.GET.SLUICE_ADVISORIES",
+                "MSG.DELETE.SLUICE_DEAD_LETTERS",
+            ]
             for stream in streams {
-                for verb in ["DELETE", "PURGE", "UPDATE", "MSG.DELETE", "MSG.GET"] {
+                for verb in ["DELETE", "PURGE", "UPDATE", "MSG.DELETE", "MSG.GET"]
+                where !allowed.contains("\(verb).\(stream)") {
                     subjects.append("$JS.API.STREAM.\(verb).\(stream)")
                 }
             }

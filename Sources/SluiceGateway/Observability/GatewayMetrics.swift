@@ -15,6 +15,8 @@ final class GatewayMetrics: Sendable {
     /// From handing events to JetStream to the outcome.
     let acknowledgement: Timer
     let eventLoopLag: Timer
+    /// From the start of an attempt to deliver to its result.
+    let attempts: Timer
     let batchEvents: Recorder
     private let answers: [Counter]
     private let accepted: Counter
@@ -23,6 +25,7 @@ final class GatewayMetrics: Sendable {
     private let rejected: [RejectReason: Counter]
     private let tenants: Locked<TenantSeries>
     private let gauges: GatewayGauges
+    private let deliveries: DeliverySeries
 
     init() {
         for metric in MetricsTable.all { registry.declare(metric) }
@@ -31,6 +34,7 @@ final class GatewayMetrics: Sendable {
             Timer(label: "sluice_http_request_duration_seconds", dimensions: [("route", $0.text)], factory: registry)
         }
         acknowledgement = Timer(label: "sluice_publish_ack_duration_seconds", factory: registry)
+        attempts = Timer(label: "sluice_delivery_attempt_duration_seconds", factory: registry)
         eventLoopLag = Timer(label: "sluice_event_loop_lag_seconds", factory: registry)
         batchEvents = Recorder(label: "sluice_batch_events", factory: registry)
         answers = RouteLabel.allCases.flatMap { route in
@@ -53,6 +57,7 @@ final class GatewayMetrics: Sendable {
         )
         tenants = Locked(TenantSeries(registry: registry))
         gauges = GatewayGauges(registry)
+        deliveries = DeliverySeries(registry)
     }
 
     /// Notes how long a publishing request took, in nanoseconds.
@@ -74,8 +79,9 @@ final class GatewayMetrics: Sendable {
     }
 
     /// Brings the gauges up to date and renders the page.
-    func page(_ state: GatewayState) -> [UInt8] {
+    func page(_ state: GatewayState, _ deliveries: DeliveryState) -> [UInt8] {
         gauges.update(state)
+        self.deliveries.update(deliveries)
         return registry.render()
     }
 }

@@ -8,7 +8,7 @@ enum MetricsTable {
     /// How many tenants have series of their own; all others share `other` (S-19).
     static let tenantsMax = 200
 
-    static let all: [PrometheusMetric] = http + events + broker + counters + process
+    static let all: [PrometheusMetric] = http + events + delivery + broker + counters + process
 
     private static let http: [PrometheusMetric] = [
         .gauge(

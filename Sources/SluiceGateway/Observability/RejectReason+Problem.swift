@@ -15,7 +15,9 @@ extension Problem.Kind {
         case .storeFull: .storeFull
         case .misconfigured: .misconfigured
         case .outcomeUnknown: .outcomeUnknown
-        case .notFound, .methodNotAllowed, .internalError, .countersUnavailable: .other
+        case .notFound, .methodNotAllowed, .internalError, .countersUnavailable, .invalidSubscription,
+            .invalidRequest, .conflict, .wrongProtocol, .tooManySubscriptions, .unavailable:
+            .other
         }
     }
 }

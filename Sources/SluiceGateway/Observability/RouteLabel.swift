@@ -17,7 +17,7 @@ enum RouteLabel: Int, CaseIterable, Sendable {
     /// The route of a request that the publishing path takes.
     init(_ route: PublishRequest.Route) {
         switch route {
-        case .events: self = .events
+        case .events, .eventGrid: self = .events
         case .shortForm: self = .publish
         }
     }

@@ -1,0 +1,130 @@
+import CloudEvents
+import DeliveryRules
+import EventBus
+import JetStream
+import NIOCore
+import Webhooks
+
+/// Sends one subscription's events to its sink as CloudEvents webhooks.
+final class WebhookDelivery: DeliverySink {
+    private let client: WebhookClient
+    private let sink: WebhookSink
+    private let isStructured: Bool
+    private let signer: StandardWebhooks.Signer?
+    private let timeout: Duration
+    private let isForDeadLetters: Bool
+
+    /// - Throws: ``WebhookSink/Fault`` and `SinkURL.Fault`, if what was stored cannot be sent to.
+    init(_ plan: DeliveryPlan, client: WebhookClient, timeout: Duration) throws {
+        let subscription = plan.subscription
+        self.client = client
+        self.timeout = timeout
+        isForDeadLetters = plan.isForDeadLetters
+        isStructured = subscription.config.content == .structured
+        let secrets = subscription.config.signingSecrets
+        signer =
+            secrets.isEmpty ? nil : StandardWebhooks.Signer(try secrets.map { try WebhookSecret(parsing: $0.text) })
+        var fields = subscription.settings.headers.map { (name: $0.name, value: $0.value) }
+        if let credential = subscription.sinkCredential { fields.append(credential.field) }
+        // HOOK-04: every delivery after a granted handshake names the origin that was consented to.
+        if let origin = plan.consentedOrigin { fields.append(("webhook-request-origin", origin)) }
+        sink = try WebhookSink(
+            url: Webhooks.SinkURL(parsing: subscription.sink?.text ?? ""),
+            partition: subscription.key.durableName,
+            fields: fields
+        )
+    }
+
+    func deliver(_ delivery: Delivery, done: @escaping (AttemptReport) -> Void) {
+        let message: HTTPBinding.Message
+        if isStructured || delivery.event.data == nil {
+            // HOOK-03: a delivery has a body, so an event without data goes in structured mode.
+            message =
+                delivery.text.map { ([("Content-Type", JSONFormat.mediaType)], $0) }
+                ?? HTTPBinding.encodeStructured(delivery.event)
+        } else {
+            message = HTTPBinding.encodeBinary(delivery.event)
+        }
+        post(message, of: delivery, done)
+    }
+
+    func deliver(batch: [Delivery], done: @escaping (AttemptReport) -> Void) {
+        guard let first = batch.first else { return done(AttemptReport(.completed)) }
+        post(HTTPBinding.encodeBatch(batch.map(\.event)), of: first, done)
+    }
+
+    func close() {}
+
+    private func post(_ message: HTTPBinding.Message, of delivery: Delivery, _ done: @escaping (AttemptReport) -> Void)
+    {
+        var fields = message.fields
+        if delivery.message.hasHeaders {
+            let trace = TraceContext(
+                parent: delivery.message.header("traceparent"),
+                state: delivery.message.header("tracestate")
+            )
+            if let parent = trace.parent { fields.append(("traceparent", parent.text)) }
+            if let state = trace.state { fields.append(("tracestate", state.text)) }
+        }
+        if isForDeadLetters {
+            // Why it is a dead letter stands beside the event, never in it.
+            for header in delivery.message.headers where header.name.utf8.starts(with: "Sluice-".utf8) {
+                fields.append(header)
+            }
+        }
+        if let signer {
+            fields += message.body.withUnsafeBytes { body in
+                signer.fields(
+                    id: delivery.deliveryID,
+                    timestamp: Timestamp.now().secondsSinceEpoch,
+                    body: body
+                )
+            }
+        }
+        let request = WebhookRequest(
+            sink,
+            fields: fields,
+            body: .buffer(ByteBuffer(bytes: message.body)),
+            timeout: timeout
+        )
+        send(request, mayRepeat: true, done)
+    }
+
+    private func send(_ request: WebhookRequest, mayRepeat: Bool, _ done: @escaping (AttemptReport) -> Void) {
+        client.send(request) { [self] result in
+            switch result {
+            case .success(let response): done(AttemptReport(response))
+            case .failure(let failure):
+                // A connection that the sink closed as idle just then: the same attempt goes on a fresh one, once.
+                if mayRepeat, failure.progress == .noAnswer(closedUnused: true) {
+                    return send(request, mayRepeat: false, done)
+                }
+                done(AttemptReport(failure))
+            }
+        }
+    }
+}
+
+extension AttemptReport {
+    /// What an answer means.
+    fileprivate init(_ response: WebhookResponse) {
+        var error: String?
+        if !(200..<300).contains(response.status) {
+            let body = String(decoding: response.bodyPrefix.prefix(256), as: UTF8.self)
+            error = "the sink answered \(response.status)" + (body.isEmpty ? "" : ": \(body)")
+        }
+        self.init(.answered(status: response.status, retryAfter: response.retryAfter), error: error)
+    }
+
+    /// What no answer means.
+    fileprivate init(_ failure: WebhookFailure) {
+        switch failure.kind {
+        case .badRequest: self.init(.undeliverable, error: failure.text)
+        case .busy, .cancelled:
+            self.init(failure.progress == .notSent ? .notTried : .failed, error: failure.text)
+        case .addressForbidden, .resolveFailed, .connectFailed, .tlsFailed, .timeout, .reset, .responseTooLarge,
+            .badResponse:
+            self.init(.failed, error: failure.text)
+        }
+    }
+}
