@@ -34,6 +34,8 @@ extension Rules {
         ),
         "SluiceGateway": .packages(
             and: "CloudEvents",
+            "DeliveryRules",
+            "Webhooks",
             "EventFilters",
             "JSONSchema",
             "JetStream",
