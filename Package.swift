@@ -117,6 +117,19 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(name: "sluice", dependencies: ["SluiceCommands"], swiftSettings: strict),
+        // The example as its readers see it: with the public interface only.
+        .executableTarget(
+            name: "PlatformEvents",
+            dependencies: [
+                "CloudEvents", "EventBus",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            path: "deploy/examples/platform-events/Sources/PlatformEvents",
+            packageAccess: false,
+            swiftSettings: strict
+        ),
         .target(name: "ServerFixtures", path: "Tests/ServerFixtures", swiftSettings: strict),
         .testTarget(
             name: "CloudEventsTests",
@@ -173,6 +186,8 @@ let package = Package(
             name: "EventBusTests",
             dependencies: [
                 "CloudEvents", "DeliveryRules", "EventBus", "EventFilters", "JetStream", "ServerFixtures",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),

@@ -56,14 +56,21 @@ public final class EventBus: Sendable {
         return min(configuration.eventBytesMax ?? .max, max(serverLimit, 1024))
     }
 
-    /// Runs the bus until the task is cancelled or the service is asked to shut down.
+    /// How long running handlers and publishes may take to end when the bus does.
+    private static let closingTime = Duration.seconds(30)
+
+    /// Runs the bus until the task is cancelled or the service is asked to shut down gracefully, and closes it.
     ///
-    /// It never gives up: while NATS is away publishes fail at once with ``PublishError/unavailable(_:)``.
+    /// It never gives up: while NATS is away publishes fail at once with ``PublishError/unavailable(_:)``. At the end it
+    /// takes no more events, lets running handlers finish (they may still publish), and waits for the PubAcks under way, at
+    /// most 30 s long. A bus runs once.
     public func run() async {
         client.start()
         await cancelWhenGracefulShutdown {
             await BusSupervisor(bus: self).run()
         }
+        // In a task of its own: in a cancelled one every wait would end at once.
+        await Task { await self.close(within: Self.closingTime) }.value
     }
 
     /// Runs the bus until the task is cancelled, also while the service is shutting down: as long as anything is published,

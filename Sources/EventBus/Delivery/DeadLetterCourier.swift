@@ -1,8 +1,10 @@
 import JetStream
 import Logging
 
-/// Takes subscriptions' dead letters to sinks of their own: a consumer of the dead letter stream for each such
-/// subscription, and a worker as for events. A letter stays in its stream, whether its sink takes it or not.
+/// Takes subscriptions' dead letters to sinks of their own.
+///
+/// Each such subscription has a consumer of the dead letter stream, and a worker as for events. A letter stays in its
+/// stream, whether its sink takes it or not.
 struct DeadLetterCourier: Sendable {
     private let client: JetStreamClient
     private let stream: StreamName
@@ -32,6 +34,7 @@ struct DeadLetterCourier: Sendable {
         subscription.config.batch = nil
         subscription.config.maxAttempts = maxAttempts
         return DeliveryPlan(
+            record: record,
             subscription: subscription,
             stream: services.deadLetters,
             consumer: consumer,

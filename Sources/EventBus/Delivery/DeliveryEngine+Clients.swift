@@ -80,7 +80,8 @@ extension DeliveryEngine {
             let gathering = Gathering(count: locks.count) { continuation.resume(returning: $0) }
             place.shard.loop.execute {
                 guard let worker = place.shard.worker(place.index) as? PullWorker else {
-                    return locks.indices.forEach { gathering.take($0, .failed(.lost)) }
+                    for index in locks.indices { gathering.take(index, .failed(.lost)) }
+                    return
                 }
                 for (index, lock) in locks.enumerated() {
                     worker.settle(lock, verb) { gathering.take(index, TokenOutcome($0)) }

@@ -95,6 +95,7 @@ package final class DeliveryEngine: Sendable {
             events: parts.events,
             deadLetters: parts.deadLetters,
             ledger: parts.ledger,
+            isCurrent: { record in await Self.isCurrent(record, registry) },
             consumerGone: { key, isForDeadLetters in
                 Task {
                     if isForDeadLetters {
@@ -116,6 +117,15 @@ package final class DeliveryEngine: Sendable {
     /// Opens the shards; before anything else.
     package func open() {
         for shard in shards { shard.loop.execute { shard.open() } }
+    }
+
+    private static func isCurrent(_ record: SubscriptionRecord, _ registry: SubscriptionRegistry) async -> Bool? {
+        do throws(SubscriptionError) {
+            guard let now = try await registry.load(record.key) else { return true }  // Nobody wants anything any more.
+            return now.isServedLike(record)
+        } catch {
+            return nil
+        }
     }
 
     /// Makes a subscription's consumer again where it is not there.
@@ -212,6 +222,7 @@ package final class DeliveryEngine: Sendable {
         let subscription = record.subscription
         guard let consumer = ConsumerName(subscription.key.durableName) else { return nil }
         let plan = DeliveryPlan(
+            record: record,
             subscription: subscription,
             stream: services.events,
             consumer: consumer,

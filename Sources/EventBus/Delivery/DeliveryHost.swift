@@ -84,7 +84,12 @@ package final class DeliveryHost: Sendable {
     }
 
     /// Connects and delivers until the task is cancelled, then gives back what is in hand, at most `drainTime` long.
-    package func run(drainTime: Duration) async {
+    ///
+    /// - Parameter onChange: told of every subscription that is new or changed, as ``SubscriptionRegistry/run(_:)`` does.
+    package func run(
+        drainTime: Duration,
+        onChange: @escaping @Sendable (SubscriptionRecord) -> Void = { _ in }
+    ) async {
         let engine = engine
         connection.withLock { $0 = { state in engine.connectionChanged(isConnected: state.isConnected) } }
         client.start()
@@ -93,11 +98,17 @@ package final class DeliveryHost: Sendable {
         await openLedger()
         await withTaskGroup(of: Void.self) { tasks in
             let servesAll = servesAll
-            tasks.addTask { await self.registry.run { if servesAll { engine.apply($0, $1) } } }
+            tasks.addTask {
+                await self.registry.run { old, new in
+                    if servesAll { engine.apply(old, new) }
+                    if let new { onChange(new) }
+                }
+            }
             if servesAll { tasks.addTask { await self.advisories.run() } }
             tasks.addTask { await engine.run() }
         }
-        await engine.drain(within: drainTime)
+        // In a task of its own: in a cancelled one every pause would end at once, and waiting would take a whole processor.
+        await Task { await engine.drain(within: drainTime) }.value
         await client.close(grace: .seconds(2))
     }
 

@@ -3,6 +3,8 @@ package import JetStream
 
 /// A subscription as a worker delivers to it.
 package struct DeliveryPlan: Sendable {
+    /// What it was made of.
+    let record: SubscriptionRecord
     package let subscription: Subscription
     /// The stream it reads, and its consumer there.
     package let stream: StreamName

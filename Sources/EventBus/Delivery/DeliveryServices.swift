@@ -7,6 +7,8 @@ struct DeliveryServices: Sendable {
     /// The stream of the dead letters.
     let deadLetters: StreamName
     let ledger: HandBackLedger
+    /// Whether a subscription is still as in this record, by the bucket's leader; nil if that cannot be known now.
+    let isCurrent: @Sendable (SubscriptionRecord) async -> Bool?
     /// Called when a subscription's consumer is not there, or the one for its dead letters.
     let consumerGone: @Sendable (_ key: SubscriptionKey, _ isForDeadLetters: Bool) -> Void
     /// Called when a subscription is to be disabled, with the reason for people.

@@ -7,8 +7,10 @@ struct EventIntake {
     /// What is to be done with a message.
     enum Judgement {
         case deliver(CloudEvent)
-        /// Not wanted, or meant for another subscription: acknowledged unseen.
+        /// Not wanted as far as this replica knows the filter.
         case skip
+        /// Put back for another subscription.
+        case othersOnly
         /// Wanted, and its `expirytime` has passed.
         case expired(CloudEvent)
         /// Not an event; the text says why.
@@ -33,7 +35,7 @@ struct EventIntake {
         var isMeantForUs = false
         if message.hasHeaders {
             if let target = message.header("Sluice-Target") {
-                guard target.utf8.elementsEqual(name.text.utf8) else { return .skip }
+                guard target.utf8.elementsEqual(name.text.utf8) else { return .othersOnly }
                 isMeantForUs = true
             }
             headers = message.headers

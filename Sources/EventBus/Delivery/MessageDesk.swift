@@ -15,6 +15,7 @@ final class MessageDesk: @unchecked Sendable {
     private let isForDeadLetters: Bool
     private let worker: UInt32
     private let intake: EventIntake
+    private let skips: SkipDesk
     private(set) var held = HeldMessages()
     private var waiting = WaitingHistories()
     private(set) var skipped: UInt64 = 0
@@ -31,6 +32,7 @@ final class MessageDesk: @unchecked Sendable {
         stream = plan.stream
         consumer = plan.consumer
         isForDeadLetters = plan.isForDeadLetters
+        skips = SkipDesk(shard, services, plan)
         intake = EventIntake(plan.subscription, isDecidedByServer: plan.isDecidedByServer)
     }
 
@@ -55,6 +57,10 @@ final class MessageDesk: @unchecked Sendable {
         let kind: Arrival.Kind
         switch intake.judge(message, now: Int64(WallClock.milliseconds / 1000)) {
         case .skip:
+            skipped += 1
+            skips.add(message)
+            return then(.skipped)
+        case .othersOnly:
             skipped += 1
             shard.tell(message.ack, .acknowledge)
             return then(.skipped)

@@ -1,6 +1,8 @@
 import DeliveryRules
 
-/// Who wants to be woken when: the earliest first. A worker may stand in it several times; only its newest wish counts.
+/// Who wants to be woken when, the earliest first.
+///
+/// A worker may stand in it several times; only its newest wish counts.
 struct WakeHeap {
     private var entries: [(time: Instant, worker: UInt32)] = []
 

@@ -11,9 +11,16 @@ final class LibraryDelivery: Sendable {
     private struct Running: Sendable {
         var task: Task<Void, Never>?
         var hasEnded = false
-        /// The workers of handlers, by number.
-        var places: [UInt64: DeliveryEngine.Place] = [:]
+        /// What delivers to handlers, by number.
+        var places: [UInt64: Served] = [:]
         var lastPlace: UInt64 = 0
+    }
+
+    /// A handler with its worker and the definition that this one was made for.
+    private struct Served: Sendable {
+        let makeSink: @Sendable () -> any DeliverySink
+        var record: SubscriptionRecord
+        var place: DeliveryEngine.Place
     }
 
     /// How long a subscription waits for NATS.
@@ -35,20 +42,44 @@ final class LibraryDelivery: Sendable {
         try await waitUntilReady()
         let record = try await host.registry.upsert(subscription, consent: SinkConsent(.notNeeded)).record
         let (loop, tenant) = (loop, subscription.tenant)
-        let place = host.engine.engage(record) { HandlerSink(tenant: tenant, loop: loop, handler: handler) }
+        let makeSink: @Sendable () -> any DeliverySink = { HandlerSink(tenant: tenant, loop: loop, handler: handler) }
+        guard let place = host.engine.engage(record, makeSink: makeSink) else { throw .notFound }
         let number = running.withLock { running in
             running.lastPlace += 1
-            running.places[running.lastPlace] = place
+            running.places[running.lastPlace] = Served(makeSink: makeSink, record: record, place: place)
             return running.lastPlace
         }
+        // It may have changed since it was written.
+        if let current = host.registry.record(subscription.key) { follow(current) }
         return HandlerSubscription(subscription: subscription, library: self, place: number)
     }
 
     func unsubscribe(_ number: UInt64, _ subscription: Subscription) async {
-        guard let place = running.withLock({ $0.places.removeValue(forKey: number) }) else { return }
-        await host.engine.retire(place)
+        guard let served = running.withLock({ $0.places.removeValue(forKey: number) }) else { return }
+        await host.engine.retire(served.place)
         // Nobody could find the position of a transient one again.
         if subscription.isTransient { try? await host.registry.delete(subscription.key) }
+    }
+
+    /// Delivers by the newest definition of a subscription, which another program with the same durable may have written.
+    ///
+    /// A worker with an older one would take what only the newer one wants for unwanted, and settle it unseen.
+    private func follow(_ record: SubscriptionRecord) {
+        let stale = running.withLock { running in
+            running.places.filter { $0.value.record.key == record.key && $0.value.record.revision < record.revision }
+        }
+        for (number, served) in stale {
+            guard !served.record.isServedLike(record), let place = host.engine.engage(record, makeSink: served.makeSink)
+            else { continue }
+            let retiring = running.withLock { running in
+                // Unsubscribed or replaced meanwhile: then the new worker is the one too many.
+                guard let now = running.places[number], now.record.revision < record.revision else { return place }
+                running.places[number] = Served(makeSink: served.makeSink, record: record, place: place)
+                return now.place
+            }
+            let engine = host.engine
+            Task { await engine.retire(retiring) }
+        }
     }
 
     func remove(_ key: SubscriptionKey) async throws(SubscriptionError) {
@@ -74,7 +105,7 @@ final class LibraryDelivery: Sendable {
             guard running.task == nil, !running.hasEnded else { return }
             running.task = Task {
                 let tasks = Task { await loop.run() }
-                await host.run(drainTime: Self.drainTime)
+                await host.run(drainTime: Self.drainTime) { [weak self] in self?.follow($0) }
                 loop.finish()
                 await tasks.value
             }
