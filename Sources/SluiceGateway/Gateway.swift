@@ -104,6 +104,7 @@ public struct Gateway: Service {
             configuration,
             sinkSettings,
             bus: bus,
+            tenants: observation.tenants,
             attemptTook: { [metrics = observation.metrics] in metrics?.attempts.recordNanoseconds($0) }
         )
         let pages = DeliveryPages(

@@ -5,7 +5,8 @@ import NIOCore
 import Synchronization
 import TenantMetrics
 
-/// `GET /v1/tenants/{id}/metrics` and `GET /v1/stats`: what tenants published, over all replicas.
+/// `GET /v1/tenants/{id}/metrics` and `GET /v1/stats`: what tenants published and received, over all
+/// replicas.
 struct TenantReports: Sendable {
     /// `nil` with `REDIS_URL=off`.
     let metrics: TenantMetrics?
@@ -119,6 +120,7 @@ extension TenantReports {
             write(":", total.count, into: &body)
         }
         write("},\"otherTypes\":", report.otherTypes, into: &body)
+        write(report.deliveries, into: &body)
         body.appendJSON(raw: ",\"lastEventTime\":")
         if let time = report.lastEventTime.flatMap(timestamp) {
             body.appendJSON(string: time.text)
@@ -131,6 +133,14 @@ extension TenantReports {
             write(minute, into: &body)
         }
         body.appendJSON(raw: "]}")
+    }
+
+    private static func write(_ deliveries: DeliveryCounts, into body: inout [UInt8]) {
+        write(",\"deliveries\":{\"delivered\":", deliveries.delivered, into: &body)
+        write(",\"failed\":", deliveries.failed, into: &body)
+        write(",\"retried\":", deliveries.retried, into: &body)
+        write(",\"deadLettered\":", deliveries.deadLettered, into: &body)
+        body.append(UInt8(ascii: "}"))
     }
 
     private static func write(_ minute: TenantReport.Minute, into body: inout [UInt8]) {

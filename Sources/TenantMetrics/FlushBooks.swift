@@ -5,7 +5,12 @@ package struct FlushBooks: Sendable {
     /// What became of an attempt.
     package enum Outcome: Sendable, Equatable {
         /// The chunk is in Redis, now or since an earlier attempt.
-        case applied(droppedEvents: UInt64, droppedSeriesEvents: UInt64, failedWrites: UInt64)
+        case applied(
+            droppedEvents: UInt64,
+            droppedSeriesEvents: UInt64,
+            failedWrites: UInt64,
+            droppedDeliveries: UInt64
+        )
         /// It is not, or nobody knows.
         case failed(String)
     }
@@ -65,7 +70,7 @@ package struct FlushBooks: Sendable {
             failuresInRow += 1
             notBefore = now + pause()
             return (failuresInRow == 1 ? [.waiting(reason: reason)] : []) + dropEvents(now)
-        case .applied(let events, let seriesEvents, let writes):
+        case .applied(let events, let seriesEvents, let writes, let deliveries):
             inFlight = nil
             notBefore = nil
             counts.flushes += 1
@@ -76,6 +81,8 @@ package struct FlushBooks: Sendable {
             counts.recordedEvents.add(chunk.events - min(events, chunk.events))
             counts.droppedSeriesEvents.add(min(seriesEvents, chunk.seriesEvents))
             counts.recordedSeriesEvents.add(chunk.seriesEvents - min(seriesEvents, chunk.seriesEvents))
+            counts.droppedDeliveries.add(min(deliveries, chunk.deliveries))
+            counts.recordedDeliveries.add(chunk.deliveries - min(deliveries, chunk.deliveries))
             defer { failuresInRow = 0 }
             return (failuresInRow > 0 ? [.resumed(failedAttempts: failuresInRow)] : []) + dropEvents(now)
         }
@@ -110,6 +117,9 @@ package struct FlushBooks: Sendable {
         status.foldedEvents = ledger.foldedEvents
         status.droppedEvents.add(ledger.droppedEvents)
         status.droppedSeriesEvents.add(ledger.droppedSeriesEvents)
+        status.pendingDeliveries = ledger.deliveries.adding(inFlight?.deliveries ?? 0)
+        status.foldedDeliveries = ledger.foldedDeliveries
+        status.droppedDeliveries.add(ledger.droppedDeliveries)
         return status
     }
 }

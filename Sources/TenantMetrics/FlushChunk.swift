@@ -17,6 +17,8 @@ package struct FlushChunk: Sendable {
     package fileprivate(set) var events: UInt64 = 0
     /// Events in its series.
     package fileprivate(set) var seriesEvents: UInt64 = 0
+    /// Counts of deliveries.
+    package fileprivate(set) var deliveries: UInt64 = 0
     /// Pairs of a tenant and a minute.
     package fileprivate(set) var minuteCount = 0
     /// Types, over all its tenants.
@@ -62,6 +64,7 @@ package struct FlushChunk: Sendable {
         mutating func add(_ totals: Ledger.Totals) {
             hasTotals = true
             building.events.add(totals.events)
+            building.deliveries.add(totals.deliveries.total)
             building.typeCount += totals.types.count
             add("1")
             add(totals.accepted)
@@ -79,6 +82,12 @@ package struct FlushChunk: Sendable {
             add(UInt64(totals.types.count))
             for (name, count) in totals.types {
                 add(name.bytes)
+                add(count)
+            }
+            let deliveries = totals.deliveries.nonzero
+            add(UInt64(deliveries.count))
+            for (field, count) in deliveries {
+                add(field.rawValue)
                 add(count)
             }
             beginHours()

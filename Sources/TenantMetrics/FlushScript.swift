@@ -6,26 +6,26 @@
 /// half done; once it is taken, a script's other writes are not refused for these reasons. They go through `pcall`, so that
 /// a key of a foreign type stops neither the rest of its tenant nor other tenants.
 ///
-/// Answers `{applied, droppedEvents, droppedSeriesEvents, failedWrites}`; `applied` is 0 for a chunk that had been applied
-/// before, and the rest is then what was answered that time.
+/// Answers `{applied, droppedEvents, droppedSeriesEvents, failedWrites, droppedDeliveries}`; `applied` is 0 for a chunk
+/// that had been applied before, and the rest is then what was answered that time.
 package enum FlushScript {
     package static let source = """
         local number, lifetime = tonumber(ARGV[1]), ARGV[2]
         local seriesLifetime, tenantsMax, typesMax = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
         local known = redis.pcall('GET', KEYS[1])
         if type(known) == 'string' then
-          local last, events, series, writes = string.match(known, '^(%d+) (%d+) (%d+) (%d+)$')
+          local last, events, series, writes, deliveries = string.match(known, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
           if last and tonumber(last) == number then
-            return {0, tonumber(events), tonumber(series), tonumber(writes)}
+            return {0, tonumber(events), tonumber(series), tonumber(writes), tonumber(deliveries)}
           elseif last and tonumber(last) > number then
-            return {0, 0, 0, 0}
+            return {0, 0, 0, 0, 0}
           end
         end
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
-        redis.call('SET', KEYS[1], ARGV[1] .. ' 0 0 0', 'EX', lifetime)
+        redis.call('SET', KEYS[1], ARGV[1] .. ' 0 0 0 0', 'EX', lifetime)
 
-        local droppedEvents, droppedSeries, failedWrites = 0, 0, 0
+        local droppedEvents, droppedSeries, failedWrites, droppedDeliveries = 0, 0, 0, 0
         local k, a = 3, 7
         local function key() k = k + 1; return KEYS[k - 1] end
         local function text() a = a + 1; return ARGV[a - 1] end
@@ -92,6 +92,10 @@ package enum FlushScript {
             local name, n = text(), text()
             if kept then other = other + addType(types, name, n) end
           end
+          for _ = 1, count() do
+            local field, n = text(), text()
+            if not (kept and add(hash, field, n)) then droppedDeliveries = droppedDeliveries + tonumber(n) end
+          end
           if kept then
             addAny(hash, 'otherTypes', string.format('%.0f', other))
             setLastTime(hash, last)
@@ -117,10 +121,11 @@ package enum FlushScript {
           if text() == '1' then addTotals(admitted, hash, types) end
           for _ = 1, count() do addHour(admitted, key()) end
         end
-        if droppedEvents + droppedSeries + failedWrites > 0 then
-          local outcome = string.format('%s %.0f %.0f %.0f', ARGV[1], droppedEvents, droppedSeries, failedWrites)
+        if droppedEvents + droppedSeries + failedWrites + droppedDeliveries > 0 then
+          local dropped = string.format('%.0f %.0f %.0f', droppedEvents, droppedSeries, failedWrites)
+          local outcome = string.format('%s %s %.0f', ARGV[1], dropped, droppedDeliveries)
           redis.call('SET', KEYS[1], outcome, 'EX', lifetime)
         end
-        return {1, droppedEvents, droppedSeries, failedWrites}
+        return {1, droppedEvents, droppedSeries, failedWrites, droppedDeliveries}
         """
 }

@@ -12,6 +12,7 @@ package struct Ledger: Sendable {
         var otherTypes: UInt64 = 0
         /// Unix milliseconds of the last accepted event, 0 for none.
         var lastTime: Int64 = 0
+        var deliveries = DeliveryCounts()
 
         var events: UInt64 { accepted.adding(rejected.total) }
     }
@@ -53,6 +54,12 @@ package struct Ledger: Sendable {
     package private(set) var droppedSeriesEvents: UInt64 = 0
     /// Events folded, kept or not.
     package private(set) var foldedEvents: UInt64 = 0
+    /// Counts of deliveries in the waiting totals.
+    package private(set) var deliveries: UInt64 = 0
+    /// Counts of deliveries that are in no totals, since there was no room.
+    package private(set) var droppedDeliveries: UInt64 = 0
+    /// Counts of deliveries folded, kept or not.
+    package private(set) var foldedDeliveries: UInt64 = 0
 
     package init(bounds: TenantBounds) { self.bounds = bounds }
 
@@ -62,6 +69,8 @@ package struct Ledger: Sendable {
     package mutating func fold(_ delta: TenantDelta, at unixSeconds: Int64) {
         let time = WallClock.bounded(unixSeconds)
         foldedEvents.add(delta.events)
+        foldedDeliveries.add(delta.deliveries)
+        droppedDeliveries.add(delta.droppedDeliveries)
         droppedEvents.add(delta.dropped)
         droppedSeriesEvents.add(delta.dropped)
         for counts in delta.tenants {
@@ -69,14 +78,16 @@ package struct Ledger: Sendable {
             guard let place = place(of: tenant) else {
                 droppedEvents.add(counts.events)
                 droppedSeriesEvents.add(counts.events)
+                droppedDeliveries.add(counts.deliveries.total)
                 continue
             }
             events.add(counts.events)
+            deliveries.add(counts.deliveries.total)
             // Taken out, so that its dictionaries have one owner and are not copied.
             var entry = Entry(tenant: tenant)
             swap(&entry, &entries[place])
             addTotals(counts, at: time, to: &entry)
-            addMinute(counts, at: time, to: &entry)
+            if counts.events > 0 { addMinute(counts, at: time, to: &entry) }
             entries[place] = entry
         }
     }
@@ -97,6 +108,7 @@ package struct Ledger: Sendable {
         sum.bytes.add(counts.bytes)
         sum.rejected.add(counts.rejected)
         sum.otherTypes.add(counts.otherTypes)
+        sum.deliveries.add(counts.deliveries)
         if counts.accepted > 0 { sum.lastTime = max(sum.lastTime, time * 1000) }
         for type in counts.types {
             let name = Name(type.type)
@@ -140,6 +152,7 @@ package struct Ledger: Sendable {
                 builder.add(totals)
                 typeCount -= totals.types.count
                 events -= min(totals.events, events)
+                deliveries -= min(totals.deliveries.total, deliveries)
                 entry.totals = nil
             }
             for (hour, minutes) in Dictionary(grouping: entry.minutes, by: { $0.key / 60 }) where builder.hasRoom {

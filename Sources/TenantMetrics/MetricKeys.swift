@@ -3,12 +3,13 @@
 /// | key | type | holds |
 /// |---|---|---|
 /// | `<prefix>:tenants` | sorted set | the names of all tenants, score 0 |
-/// | `<prefix>:tenant:<tenant>` | hash | `accepted`, `duplicates`, `bytes`, `otherTypes`, `lastEventTime` (Unix ms), `rejected:<reason>` |
+/// | `<prefix>:tenant:<tenant>` | hash | `accepted`, `duplicates`, `bytes`, `otherTypes`, `lastEventTime` (Unix ms), `rejected:<reason>`, `deliveries:<count>` |
 /// | `<prefix>:types:<tenant>` | sorted set | types, scored by accepted events |
 /// | `<prefix>:series:<tenant>:<hour>` | hash | `<minute>:a`, `:d`, `:b`, `:r`: accepted, duplicates, bytes, rejected; expires |
 /// | `<prefix>:flush:<replica>:<run>` | string | the number of the last chunk applied, and what of it was dropped; expires |
 ///
-/// `<hour>` is the Unix time in hours, `<minute>` 0 to 59, `<run>` a random number of one process.
+/// `<hour>` is the Unix time in hours, `<minute>` 0 to 59, `<run>` a random number of one process; `<count>` is
+/// `delivered`, `failed`, `retried` or `deadLettered`.
 package struct MetricKeys: Sendable {
     package let prefix: String
 

@@ -9,7 +9,14 @@ package struct ReportQuery {
     /// Commands per tenant.
     package static let commandCount = 2 + hourCount
     private static let typesMax = 1000
-    private static let fields = ["accepted", "duplicates", "bytes", "otherTypes", "lastEventTime"]
+    private static let fields =
+        ["accepted", "duplicates", "bytes", "otherTypes", "lastEventTime"]
+        + RejectReason.allCases.map { "rejected:\($0.rawValue)" } + DeliveryCounts.Field.allCases.map(\.rawValue)
+    /// Where the counts of reasons begin in `fields`, and those of deliveries.
+    private static let firstReason = 5
+    private static let firstDelivery = firstReason + RejectReason.allCases.count
+    /// Figures that are read of the totals.
+    package static var figureCount: Int { fields.count }
 
     private let tenant: String
     private let keys: MetricKeys
@@ -23,7 +30,7 @@ package struct ReportQuery {
     }
 
     package var commands: [RedisCommand] {
-        let fields = (Self.fields + RejectReason.allCases.map { "rejected:\($0.rawValue)" }).map { Array($0.utf8) }
+        let fields = Self.fields.map { Array($0.utf8) }
         let last = Array(String(Self.typesMax - 1).utf8)
         var commands = [
             RedisCommand("HMGET", [keys.totals(tenant)] + fields),
@@ -70,7 +77,7 @@ package struct ReportQuery {
     }
 
     private func readTotals(_ items: [RedisReply], into report: inout TenantReport) -> Bool {
-        guard items.count == Self.fields.count + RejectReason.allCases.count else { return false }
+        guard items.count == Self.fields.count else { return false }
         var isReadable = true
         func number(_ index: Int) -> UInt64 {
             switch items[index] {
@@ -91,8 +98,11 @@ package struct ReportQuery {
         let lastTime = Int64(clamping: number(4))
         report.lastEventTime = lastTime > 0 ? lastTime : nil
         for (index, reason) in RejectReason.allCases.enumerated() {
-            let count = number(Self.fields.count + index)
+            let count = number(Self.firstReason + index)
             if count > 0 { report.rejected.append(.init(reason: reason, count: count)) }
+        }
+        for (index, field) in DeliveryCounts.Field.allCases.enumerated() {
+            report.deliveries[field] = number(Self.firstDelivery + index)
         }
         return isReadable
     }

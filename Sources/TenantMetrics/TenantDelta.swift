@@ -17,6 +17,9 @@ public struct TenantDelta: Sendable {
         /// Accepted events of types that found no place.
         public internal(set) var otherTypes: UInt64 = 0
 
+        /// What became of deliveries.
+        public internal(set) var deliveries = DeliveryCounts()
+
         /// Accepted and rejected events.
         public var events: UInt64 { accepted.adding(rejected.total) }
     }
@@ -33,7 +36,12 @@ public struct TenantDelta: Sendable {
     public let tenants: [Counts]
     /// Events, accepted or rejected, of tenants that found no place.
     public let dropped: UInt64
+    /// All counts of deliveries of such tenants.
+    public let droppedDeliveries: UInt64
 
     /// Accepted and rejected events, the dropped ones included.
     public var events: UInt64 { tenants.reduce(dropped) { $0.adding($1.events) } }
+
+    /// All counts of deliveries, the dropped ones included.
+    public var deliveries: UInt64 { tenants.reduce(droppedDeliveries) { $0.adding($1.deliveries.total) } }
 }

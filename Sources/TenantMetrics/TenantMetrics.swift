@@ -126,8 +126,13 @@ public final class TenantMetrics: Sendable {
                 guard case .integer(let value) = number else { return nil }
                 return UInt64(max(value, 0))
             }
-            guard counts.count == 4 else { return .failed("an unexpected answer") }
-            return .applied(droppedEvents: counts[1], droppedSeriesEvents: counts[2], failedWrites: counts[3])
+            guard counts.count == 5 else { return .failed("an unexpected answer") }
+            return .applied(
+                droppedEvents: counts[1],
+                droppedSeriesEvents: counts[2],
+                failedWrites: counts[3],
+                droppedDeliveries: counts[4]
+            )
         case .error(let text): return .failed(text)
         default: return .failed("an unexpected answer")
         }

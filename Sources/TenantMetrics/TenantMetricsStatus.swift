@@ -1,7 +1,8 @@
 /// How the counting goes.
 ///
 /// Every folded event is in exactly one of `pendingEvents`, `recordedEvents` and `droppedEvents`, and in exactly one of the
-/// same three of the series.
+/// same three of the series; and every folded count of deliveries in exactly one of `pendingDeliveries`,
+/// `recordedDeliveries` and `droppedDeliveries`.
 public struct TenantMetricsStatus: Sendable, Equatable {
     /// Tenants that wait to be written.
     public var pendingTenants = 0
@@ -23,6 +24,14 @@ public struct TenantMetricsStatus: Sendable, Equatable {
     public var recordedSeriesEvents: UInt64 = 0
     /// Events that are in no per-minute series, for the same reasons.
     public var droppedSeriesEvents: UInt64 = 0
+    /// Counts of deliveries of all kinds (delivered, failed, retried, dead-lettered), folded since the start.
+    public var foldedDeliveries: UInt64 = 0
+    /// Counts of deliveries that wait to be written.
+    public var pendingDeliveries: UInt64 = 0
+    /// Counts of deliveries written.
+    public var recordedDeliveries: UInt64 = 0
+    /// Counts of deliveries that are in no totals, for the same reasons as events.
+    public var droppedDeliveries: UInt64 = 0
     /// Writes that Redis refused because a key or field there is not what it should be.
     public var failedWrites: UInt64 = 0
     /// Chunks written.

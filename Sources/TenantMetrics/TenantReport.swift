@@ -44,6 +44,8 @@ public struct TenantReport: Sendable, Equatable {
     public internal(set) var types: [TypeTotal] = []
     /// Accepted events of types that are not kept one by one.
     public internal(set) var otherTypes: UInt64 = 0
+    /// What became of deliveries to the tenant's subscriptions.
+    public internal(set) var deliveries = DeliveryCounts()
     /// When the last event was accepted, in milliseconds since 1970, to about a second; `nil` if none was.
     public internal(set) var lastEventTime: Int64?
     /// The minutes of the last 24 hours in which something happened, the oldest first; the others are left out.

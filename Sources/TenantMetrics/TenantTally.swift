@@ -8,6 +8,7 @@ public final class TenantTally {
     private var lastEntry: Entry?
     private var typeCount = 0
     private var dropped: UInt64 = 0
+    private var droppedDeliveries: UInt64 = 0
 
     /// A tally of nothing.
     public init(bounds: TenantBounds = .init()) {
@@ -41,14 +42,25 @@ public final class TenantTally {
         entry.rejected.add(UInt64(count), for: reason)
     }
 
+    /// Counts what became of deliveries.
+    public func delivered(tenant: String, _ counts: DeliveryCounts) {
+        guard counts.total > 0 else { return }
+        guard let entry = entry(of: tenant) else { return droppedDeliveries.add(counts.total) }
+        entry.deliveries.add(counts)
+    }
+
     /// Takes what was counted since the last call, or `nil` when that is nothing.
     public func take() -> TenantDelta? {
-        guard !entries.isEmpty || dropped > 0 else { return nil }
-        let delta = TenantDelta(tenants: entries.map { $0.takeCounts() }, dropped: dropped)
+        guard !entries.isEmpty || dropped > 0 || droppedDeliveries > 0 else { return nil }
+        let delta = TenantDelta(
+            tenants: entries.map { $0.takeCounts() },
+            dropped: dropped,
+            droppedDeliveries: droppedDeliveries
+        )
         entries.removeAll(keepingCapacity: true)
         entryOfTenant.removeAll(keepingCapacity: true)
         lastEntry = nil
-        (typeCount, dropped) = (0, 0)
+        (typeCount, dropped, droppedDeliveries) = (0, 0, 0)
         return delta
     }
 
@@ -93,6 +105,7 @@ public final class TenantTally {
         var bytes: UInt64 = 0
         var otherTypes: UInt64 = 0
         var rejected = RejectCounts()
+        var deliveries = DeliveryCounts()
         var types: [TenantDelta.TypeCount] = []
         var slots: [Name: Int] = [:]
         var lastType = Name("")
@@ -117,7 +130,8 @@ public final class TenantTally {
                 bytes: bytes,
                 rejected: rejected,
                 types: types,
-                otherTypes: otherTypes
+                otherTypes: otherTypes,
+                deliveries: deliveries
             )
         }
     }

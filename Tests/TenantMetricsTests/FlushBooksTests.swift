@@ -23,7 +23,12 @@ import Testing
         return try #require(chunk)
     }
 
-    private let applied = FlushBooks.Outcome.applied(droppedEvents: 0, droppedSeriesEvents: 0, failedWrites: 0)
+    private let applied = FlushBooks.Outcome.applied(
+        droppedEvents: 0,
+        droppedSeriesEvents: 0,
+        failedWrites: 0,
+        droppedDeliveries: 0
+    )
 
     @Test func `a chunk whose outcome is unknown comes again, unchanged, before anything newer`() throws {
         var books = books()
@@ -84,7 +89,12 @@ import Testing
                 books.ledger.fold(try delta(["a", "b"]), at: 100)
                 let later = now + .seconds(61 * minute)
                 _ = try claim(&books, later)
-                let outcome = FlushBooks.Outcome.applied(droppedEvents: 1, droppedSeriesEvents: 2, failedWrites: 3)
+                let outcome = FlushBooks.Outcome.applied(
+                    droppedEvents: 1,
+                    droppedSeriesEvents: 2,
+                    failedWrites: 3,
+                    droppedDeliveries: 0
+                )
                 told += books.settle(outcome, now: later)
             }
         }
@@ -112,6 +122,7 @@ import Testing
         #expect(books.status.pendingEvents == traffic.events)
         var events: UInt64 = 0
         var seriesEvents: UInt64 = 0
+        var deliveries: UInt64 = 0
         var tenants: Set<[UInt8]> = []
         while let chunk = books.claim(now: now) {
             #expect(chunk.tenantCount <= FlushChunk.tenantsMax)
@@ -119,12 +130,14 @@ import Testing
             #expect(chunk.keys.count <= 2 + FlushChunk.tenantsMax * 8)
             events += chunk.events
             seriesEvents += chunk.seriesEvents
+            deliveries += chunk.deliveries
             tenants.formUnion(chunk.keys.filter { $0.starts(with: Array("p:tenant:".utf8)) })
             #expect(books.status.pendingEvents + books.status.recordedEvents == traffic.events)
             _ = books.settle(applied, now: now)
         }
         #expect(events == traffic.events)
         #expect(seriesEvents == traffic.events)
+        #expect(deliveries == traffic.deliveries)
         #expect(tenants.count == traffic.expected.count)
         #expect(books.status.pendingTenants == 0)
         #expect(books.status.pendingTypes == 0)
@@ -157,7 +170,8 @@ import Testing
                 let outcome = FlushBooks.Outcome.applied(
                     droppedEvents: min(lost, chunk.events),
                     droppedSeriesEvents: min(lost, chunk.seriesEvents),
-                    failedWrites: lost
+                    failedWrites: lost,
+                    droppedDeliveries: min(lost, chunk.deliveries)
                 )
                 _ = books.settle(traffic.random(0...1) == 0 ? .failed("why") : outcome, now: later)
             }
@@ -166,11 +180,15 @@ import Testing
             #expect(status.pendingEvents + status.recordedEvents + status.droppedEvents == traffic.events)
             let series = status.pendingSeriesEvents + status.recordedSeriesEvents + status.droppedSeriesEvents
             #expect(series == traffic.events)
+            #expect(status.foldedDeliveries == traffic.deliveries)
+            let deliveries = status.pendingDeliveries + status.recordedDeliveries + status.droppedDeliveries
+            #expect(deliveries == traffic.deliveries)
             #expect(status.pendingTenants <= 40 + FlushChunk.tenantsMax)
             #expect(books.ledger.tenantCount <= 40)
             #expect(books.ledger.typeCount <= 90)
             #expect(books.ledger.minuteCount <= 100)
         }
         #expect(books.status.droppedEvents > 0)
+        #expect(books.status.droppedDeliveries > 0)
     }
 }

@@ -29,7 +29,7 @@ import Testing
         proxy = TCPProxy(target: redis.port)
     }
 
-    @Test func `after any faults every event is counted once`() async throws {
+    @Test func `after any faults every event and every delivery is counted once`() async throws {
         let environment = ProcessInfo.processInfo.environment
         let seed = environment["SLUICE_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 0..<1_000_000)
         let seconds = environment["SLUICE_TEST_FAULT_SECONDS"].flatMap { Int($0) } ?? 10
@@ -59,6 +59,8 @@ import Testing
         for replica in replicas { try await replica.expectReports(traffic, at: recently) }
         #expect(statuses.map(\.droppedEvents) == [0, 0], "seed \(seed)")
         #expect(statuses.reduce(0) { $0 + $1.recordedEvents } == traffic.events, "seed \(seed)")
+        #expect(statuses.map(\.droppedDeliveries) == [0, 0], "seed \(seed)")
+        #expect(statuses.reduce(0) { $0 + $1.recordedDeliveries } == traffic.deliveries, "seed \(seed)")
         for replica in replicas { await replica.stop() }
         proxy.stop()
     }

@@ -14,7 +14,7 @@ import Testing
         replica.count(20, of: &traffic, at: recently)
         await replica.settle()
         for _ in 0..<15 {
-            let before = replica.status.recordedEvents
+            let before = (replica.status.recordedEvents, replica.status.recordedDeliveries)
             proxy.set { $0.dropsServerBytes = true }
             replica.count(20, of: &traffic, at: recently)
             await replica.failsAgain()
@@ -25,7 +25,8 @@ import Testing
                 return totals.compactMap { UInt64($0) }.reduce(0, +) == accepted
             }
             #expect(counted)
-            #expect(replica.status.recordedEvents == before)
+            #expect(replica.status.recordedEvents == before.0)
+            #expect(replica.status.recordedDeliveries == before.1)
             replica.count(20, of: &traffic, at: recently)
             proxy.set { $0.dropsServerBytes = false }
             proxy.cut()
@@ -197,6 +198,8 @@ import Testing
             let expected = try #require(traffic.expected[report.tenant])
             #expect(report.accepted <= expected.accepted)
             #expect(report.bytes <= expected.bytes)
+            #expect(report.deliveries.delivered <= expected.deliveries.delivered)
+            #expect(report.deliveries.failed <= expected.deliveries.failed)
             #expect(report.types.reduce(report.otherTypes) { $0 + $1.count } == report.accepted)
         }
         await replica.stop()
@@ -216,13 +219,17 @@ import Testing
         #expect(status.pendingMinutes == 70)
         #expect(status.pendingEvents + status.droppedEvents == traffic.events)
         #expect(status.pendingSeriesEvents + status.droppedSeriesEvents == traffic.events)
+        #expect(status.pendingDeliveries + status.droppedDeliveries == traffic.deliveries)
         await replica.failsAgain()
         #expect(await replica.isUnavailable())
         try await onThread { Result { try redis.start() } }.get()
         await replica.settle()
         let reports = try await replica.metrics.reports(after: nil, limit: 1000, at: recently).items
         #expect(reports.count == 30)
-        for report in reports { #expect(report.accepted == traffic.expected[report.tenant]?.accepted) }
+        for report in reports {
+            #expect(report.accepted == traffic.expected[report.tenant]?.accepted)
+            #expect(report.deliveries == traffic.expected[report.tenant]?.deliveries)
+        }
         #expect(reports.reduce(0) { $0 + $1.series.count } == 70)
         await replica.stop()
     }

@@ -167,6 +167,7 @@ import Testing
         }
         await task.value
         #expect(replica.status.recordedEvents == traffic.events)
+        #expect(replica.status.recordedDeliveries == traffic.deliveries)
         try await replica.expectReports(traffic, at: recently)
         await replica.stop()
     }

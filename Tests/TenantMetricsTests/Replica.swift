@@ -55,13 +55,16 @@ final class Replica: Sendable {
         let metrics = metrics
         let isDone = await eventually(timeout: .seconds(60)) {
             let status = metrics.status
-            return status.pendingEvents == 0 && status.pendingSeriesEvents == 0 && status.pendingTenants == 0
+            let pending = status.pendingEvents + status.pendingSeriesEvents + status.pendingDeliveries
+            return pending == 0 && status.pendingTenants == 0
         }
         #expect(isDone, "\(status)", sourceLocation: sourceLocation)
         let status = status
         #expect(status.recordedEvents + status.droppedEvents == status.foldedEvents, sourceLocation: sourceLocation)
         let series = status.recordedSeriesEvents + status.droppedSeriesEvents
         #expect(series == status.foldedEvents, sourceLocation: sourceLocation)
+        let deliveries = status.recordedDeliveries + status.droppedDeliveries
+        #expect(deliveries == status.foldedDeliveries, sourceLocation: sourceLocation)
     }
 
     /// Waits until so many attempts have failed since.

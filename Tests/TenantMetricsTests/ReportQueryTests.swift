@@ -16,7 +16,7 @@ import Testing
         types: RedisReply = .array([]),
         lastHour: RedisReply = .array([])
     ) -> [RedisReply] {
-        let none = RedisReply.array(Array(repeating: .null, count: 5 + RejectReason.allCases.count))
+        let none = RedisReply.array(Array(repeating: .null, count: ReportQuery.figureCount))
         return [totals ?? none, types] + Array(repeating: .array([]), count: ReportQuery.hourCount - 1) + [lastHour]
     }
 
@@ -42,7 +42,7 @@ import Testing
     @Test(arguments: garbage)
     func `no reply is trusted`(reply: RedisReply) throws {
         let pair = RedisReply.array([reply, reply])
-        let figures = RedisReply.array(Array(repeating: reply, count: 5 + RejectReason.allCases.count))
+        let figures = RedisReply.array(Array(repeating: reply, count: ReportQuery.figureCount))
         for replies in [
             replies(totals: reply), replies(types: reply), replies(lastHour: reply),
             replies(totals: figures), replies(types: pair), replies(lastHour: pair),
@@ -54,7 +54,7 @@ import Testing
 
     @Test(arguments: ["", "-1", "1.5", "1e3", "x", " 1", "+1", "9223372036854775808", "99999999999999999999999999"])
     func `a count that is none is left out and named`(text: String) throws {
-        let figures = RedisReply.array(Array(repeating: bytes(text), count: 5 + RejectReason.allCases.count))
+        let figures = RedisReply.array(Array(repeating: bytes(text), count: ReportQuery.figureCount))
         let report = try query.report(replies(totals: figures, lastHour: .array([bytes("3:a"), bytes(text)])))
         #expect(Expected(report) == Expected())
         #expect(report.unreadable == ["p:tenant:acme", "p:series:acme:\(now / 3600)"])

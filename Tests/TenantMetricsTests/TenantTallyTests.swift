@@ -113,6 +113,10 @@ import Testing
                 sum.accepted += counts.accepted
                 sum.duplicates += counts.duplicates
                 sum.bytes += counts.bytes
+                sum.deliveries.delivered += counts.deliveries.delivered
+                sum.deliveries.failed += counts.deliveries.failed
+                sum.deliveries.retried += counts.deliveries.retried
+                sum.deliveries.deadLettered += counts.deliveries.deadLettered
                 for type in counts.types { sum.types[type.type, default: 0] += type.count }
                 for (reason, count) in counts.rejected.nonzero { sum.rejected[reason.rawValue, default: 0] += count }
                 #expect(counts.types.reduce(counts.otherTypes) { $0 + $1.count } == counts.accepted)

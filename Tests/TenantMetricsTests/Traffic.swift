@@ -30,6 +30,7 @@ struct Expected: Equatable {
     var rejected: [String: UInt64] = [:]
     var types: [String: UInt64] = [:]
     var series: [Int64: Minute] = [:]
+    var deliveries = DeliveryCounts()
 
     init() {}
 
@@ -37,6 +38,7 @@ struct Expected: Equatable {
         accepted = report.accepted
         duplicates = report.duplicates
         bytes = report.bytes
+        deliveries = report.deliveries
         for rejection in report.rejected { rejected[rejection.reason.rawValue] = rejection.count }
         for type in report.types { types[type.type] = type.count }
         for minute in report.series {
@@ -70,7 +72,15 @@ struct Traffic {
         expected.values.reduce(0) { $0 + $1.accepted + $1.rejected.values.reduce(0, +) }
     }
 
-    /// Counts some events of the second `time` in both books.
+    /// All counts of deliveries so far.
+    var deliveries: UInt64 {
+        expected.values.reduce(0) { sum, tenant in
+            let counts = tenant.deliveries
+            return sum + counts.delivered + counts.failed + counts.retried + counts.deadLettered
+        }
+    }
+
+    /// Counts some events of the second `time` in both books, and what became of some deliveries.
     mutating func count(_ events: Int, at time: Int64, in tally: TenantTally) {
         let minute = time / 60 * 60
         for _ in 0..<events {
@@ -95,7 +105,23 @@ struct Traffic {
                 expected[tenant, default: .init()].rejected[reason.rawValue, default: 0] += UInt64(count)
                 expected[tenant, default: .init()].series[minute, default: .init()].rejected += UInt64(count)
             }
+            if random(0...2) == 0 { countDeliveries(in: tally) }
         }
+    }
+
+    /// One in four is of a tenant that publishes nothing.
+    private mutating func countDeliveries(in tally: TenantTally) {
+        let tenant = random(0...3) == 0 ? "quiet-\(random(0...4))" : tenants[random(0...tenants.count - 1)]
+        var counts = DeliveryCounts()
+        counts.delivered = UInt64(random(1...9))
+        counts.failed = UInt64(random(0...3))
+        counts.retried = UInt64(random(0...Int(counts.failed)))
+        counts.deadLettered = UInt64(random(0...1))
+        tally.delivered(tenant: tenant, counts)
+        expected[tenant, default: .init()].deliveries.delivered += counts.delivered
+        expected[tenant, default: .init()].deliveries.failed += counts.failed
+        expected[tenant, default: .init()].deliveries.retried += counts.retried
+        expected[tenant, default: .init()].deliveries.deadLettered += counts.deadLettered
     }
 
     /// Starts from zero, as an emptied Redis does.

@@ -2,6 +2,7 @@ import EventBus
 import Logging
 import NIOCore
 import NIOPosix
+import TenantMetrics
 import Webhooks
 
 /// What sinks may be and how they are reached, read from the configuration once.
@@ -57,6 +58,8 @@ struct SinkSettings: Sendable {
 final class GatewayDeliveries: Sendable {
     let host: DeliveryHost
     let sinks: PushSinks
+    /// `nil` where no counters of tenants are kept.
+    private let account: DeliveryAccount?
     private let group: MultiThreadedEventLoopGroup
     private let drainTime: Duration
 
@@ -64,6 +67,7 @@ final class GatewayDeliveries: Sendable {
         _ configuration: GatewayConfiguration,
         _ settings: SinkSettings,
         bus: EventBus,
+        tenants: TenantMetrics?,
         attemptTook: @escaping @Sendable (Int64) -> Void
     ) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.effectiveHTTPThreads)
@@ -77,11 +81,19 @@ final class GatewayDeliveries: Sendable {
             subscriptionsPerTenantMax: configuration.maxSubscriptions,
             attemptTook: attemptTook
         )
+        account = DeliveryAccount(host.engine, tenants)
         drainTime = .milliseconds(Int64(configuration.drainTimeoutSeconds * 1000))
     }
 
     /// Delivers until the task is cancelled; then finishes what runs and gives back the rest.
-    func run() async { await host.run(drainTime: drainTime) }
+    func run() async {
+        await withTaskGroup(of: Void.self) { tasks in
+            if let account { tasks.addTask { await account.run() } }
+            await host.run(drainTime: drainTime)
+            tasks.cancelAll()
+        }
+        await account?.count()
+    }
 
     /// Closes all connections to sinks and ends the event loops; after ``run()``.
     func shutdown() async {

@@ -92,7 +92,7 @@ struct Observation: Sendable {
             state.flushes = status.flushes
             state.flushFailures = status.failures
             state.countsPending = status.pendingTenants
-            state.countsDropped = status.droppedEvents
+            state.countsDropped = status.droppedEvents + status.droppedDeliveries
         }
         if let status = audit?.status {
             state.auditRecorded = status.recorded
