@@ -64,10 +64,9 @@ struct PullPages: Sendable {
         wait: Int,
         on channel: any Channel
     ) async throws(Problem) -> [UInt8] {
-        let engine = engine
         let ask = { @Sendable () async -> Result<[ReceivedEvent], SubscriptionError> in
             do throws(SubscriptionError) {
-                return .success(try await engine.receive(key, max: max, wait: .seconds(wait)))
+                return .success(try await self.receive(key, max: max, within: .seconds(wait)))
             } catch {
                 return .failure(error)
             }
@@ -82,6 +81,35 @@ struct PullPages: Sendable {
             return Self.answer([])
         } catch {
             throw Problem(error)
+        }
+    }
+
+    /// Receives, and asks again where nothing came before its time: delivery is just beginning, changing hands or paused,
+    /// and who asked to wait must not be made to ask on and on.
+    private func receive(
+        _ key: SubscriptionKey,
+        max: Int,
+        within wait: Duration
+    ) async throws(SubscriptionError) -> [ReceivedEvent] {
+        let start = ContinuousClock.now
+        var pause = Duration.milliseconds(20)
+        while true {
+            var fault: SubscriptionError?
+            do throws(SubscriptionError) {
+                let left = Swift.max(.zero, wait - (.now - start))
+                let events = try await engine.receive(key, max: max, wait: left)
+                if !events.isEmpty { return events }
+            } catch {
+                // One that was made a moment ago has not been taken up yet.
+                guard case .unavailable = error, .now - start < .seconds(1) else { throw error }
+                fault = error
+            }
+            let left = wait - (.now - start)
+            guard left > .zero, (try? await Task.sleep(for: min(pause, left))) != nil else {
+                if let fault { throw fault }
+                return []
+            }
+            pause = min(pause * 2, .milliseconds(500))
         }
     }
 

@@ -120,7 +120,7 @@ struct SubscriptionStatus {
         body.appendJSON(raw: ",\"breaker\":")
         if let breaker = report?.breaker { body.appendJSON(string: breaker) } else { body.appendJSON(raw: "null") }
         writeReplica(into: &body)
-        body.append(UInt8(ascii: "}"))
+        body.appendJSON(raw: ",\"replicaLocal\":[\"lastError\",\"breaker\",\"thisReplica\"]}")
     }
 
     /// What is counted here alone, since this process began with the subscription.
@@ -143,7 +143,7 @@ struct SubscriptionStatus {
             body.appendJSON(string: reason.rawValue)
             Self.write(":", count, into: &body)
         }
-        body.appendJSON(raw: "},\"local\":[\"lastError\",\"breaker\",\"thisReplica\"]}")
+        body.appendJSON(raw: "}}")
     }
 
     private static func write(_ name: StaticString, _ value: UInt64, into body: inout [UInt8]) {

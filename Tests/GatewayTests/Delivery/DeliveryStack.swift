@@ -31,9 +31,10 @@ final class DeliveryPool: @unchecked Sendable {
     /// The suite's gateway in front of this nats-server, and a tenant that nobody else uses.
     static func client(_ binary: NATSServer.Binary = NATSServer.standard) throws -> DeliveryClient {
         let pool = try #require(current, "the suite lacks the trait .deliveryStacks")
-        let stack = try pool.stacks[binary.description] ?? GatewayStack(binary, settings: settings)
-        pool.stacks[binary.description] = stack
-        return DeliveryClient(stack: stack)
+        if let stack = pool.stacks[binary.description] { return DeliveryClient(stack) }
+        let client = try DeliveryClient.make(binary)
+        pool.stacks[binary.description] = client.stack
+        return client
     }
 
     func stop() { stacks = [:] }
@@ -42,10 +43,27 @@ final class DeliveryPool: @unchecked Sendable {
 /// What a client of one tenant does.
 struct DeliveryClient {
     let stack: GatewayStack
-    var tenant = uniqueID("t")
+    let tenant = uniqueID("t")
+
+    init(_ stack: GatewayStack) { self.stack = stack }
+
+    /// A client of a gateway of its own, which has read its subscriptions.
+    static func make(
+        _ binary: NATSServer.Binary = NATSServer.standard,
+        settings: [String: String] = DeliveryPool.settings
+    ) throws -> DeliveryClient {
+        let client = DeliveryClient(try GatewayStack(binary, settings: settings))
+        try #require(client.waitUntilReady())
+        return client
+    }
+
+    /// Waits until the gateway knows all subscriptions.
+    func waitUntilReady() -> Bool {
+        waitUntil(timeout: .seconds(30)) { (try? call("GET", "/v1/subscriptions").status) == 200 }
+    }
 
     /// A client of another tenant of the same gateway.
-    var neighbour: DeliveryClient { DeliveryClient(stack: stack) }
+    var neighbour: DeliveryClient { DeliveryClient(stack) }
 
     /// Sends a request with a JSON body or none.
     func call(
@@ -96,6 +114,14 @@ struct DeliveryClient {
     }
 
     func status(_ id: String) throws -> WireJSON { try call("GET", "/v1/subscriptions/\(id)/status").json }
+
+    /// How many events of a subscription are not settled; a pull that was on its way may have taken some and given them
+    /// back.
+    func unsettled(_ id: String) throws -> Int? {
+        let status = try status(id)
+        guard let pending = status["pending"].int, let inFlight = status["inFlight"].int else { return nil }
+        return pending + inFlight
+    }
 
     /// The tenant's dead letters of a subscription.
     func deadLetters(_ id: String) throws -> [WireJSON] {
