@@ -8,7 +8,7 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Measure a gateway.",
-        subcommands: [BenchPublishCommand.self]
+        subcommands: [BenchPublishCommand.self, BenchDeliverCommand.self]
     )
 }
 
@@ -157,7 +157,7 @@ struct BenchRun {
     }
 
     /// User and system time of this process.
-    private static func cpuSeconds() -> Double {
+    static func cpuSeconds() -> Double {
         var usage = rusage()
         getrusage(__rusage_who_t(0), &usage)
         let micros = usage.ru_utime.tv_usec + usage.ru_stime.tv_usec

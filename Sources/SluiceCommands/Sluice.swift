@@ -20,6 +20,8 @@ struct Sluice: AsyncParsableCommand {
             First steps:
               sluice dev            (a gateway and a nats-server of its own)
               sluice publish --type com.example.hello --source /me --data '{}'
+              sluice subscriptions create mine --type com.example.hello --pull --start-at earliest
+              sluice receive mine
 
             In production:
               NATS_URL=nats://nats:4222 sluice check-config --connect
@@ -29,7 +31,7 @@ struct Sluice: AsyncParsableCommand {
         version: ToolVersion.text,
         subcommands: [
             ServeCommand.self, DevCommand.self, PublishCommand.self, CheckConfigCommand.self, VerifyCommand.self,
-            BenchCommand.self,
+            SubscriptionsCommand.self, ReceiveCommand.self, DeadLettersCommand.self, BenchCommand.self,
         ]
     )
 }

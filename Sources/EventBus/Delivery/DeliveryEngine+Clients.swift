@@ -64,7 +64,9 @@ extension DeliveryEngine {
     }
 
     private func pullPlace(of key: SubscriptionKey) throws(SubscriptionError) -> Place {
-        guard let record = registry.record(key) else { throw .notFound }
+        guard let record = registry.record(key) else {
+            throw registry.isCurrent ? .notFound : .unavailable("subscriptions are still being read")
+        }
         guard record.subscription.deliveryProtocol == .pull else {
             throw .wrongProtocol(record.subscription.deliveryProtocol)
         }

@@ -227,7 +227,7 @@ final class MessageDesk: @unchecked Sendable {
         let isStructured = entry.message.header("content-type").map { ContentMode(contentType: $0) } == .structured
         return Delivery(
             event: event,
-            text: isStructured ? JSONText.withoutByteOrderMark(entry.message.payload[...]) : nil,
+            text: isStructured ? JSONScanner.withoutByteOrderMark(entry.message.payload[...]) : nil,
             sequence: sequence,
             attempt: attempt,
             message: entry.message,

@@ -25,6 +25,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
     private static let fetchTime = Duration.seconds(5)
     /// The longest that a pull waits at the server, so that a client that left is not waited for long.
     private static let bellTime: Int64 = 5_000_000_000
+    private static let askingTime: Int64 = 250_000_000
     private static let pullPause = Duration.seconds(1)
     /// Marks the slot in a renewal's tag, since a settlement of the same event may be under way too.
     private static let renewalBit: UInt32 = 1 << 31
@@ -59,7 +60,9 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
         lastNumber += 1
         let waiter = lastNumber
         waiters[waiter] = answer
-        send(.receive(waiter: waiter, max: max, until: monotonicNow() + wait.nanosecondsBounded))
+        // Who does not want to wait still has to hear what the server has now.
+        let time = Swift.max(wait.nanosecondsBounded, Self.askingTime)
+        send(.receive(waiter: waiter, max: max, until: monotonicNow() + time))
         return waiter
     }
 
