@@ -97,19 +97,36 @@ extension EventBus {
         batch events: [CloudEvent],
         tenant: TenantName = .default
     ) async -> [Result<Receipt, PublishError>] {
-        await withTaskGroup(of: (Int, Result<Receipt, PublishError>).self) { group in
-            for (index, event) in events.enumerated() {
-                group.addTask {
-                    do throws(PublishError) {
-                        return (index, .success(try await self.publish(event, tenant: tenant)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
-            }
+        await withTaskGroup(of: Indexed.self) { group in
             var results = [Result<Receipt, PublishError>?](repeating: nil, count: events.count)
-            for await (index, result) in group { results[index] = result }
+            var running = 0
+            for (index, event) in events.enumerated() {
+                if running == Self.batchWidth, let done = await group.next() {
+                    results[done.index] = done.result
+                    running -= 1
+                }
+                group.addTask { Indexed(index: index, result: await self.outcome(of: event, tenant)) }
+                running += 1
+            }
+            for await done in group { results[done.index] = done.result }
             return results.compactMap { $0 }
+        }
+    }
+
+    /// Events of a batch that wait for their PubAcks at a time.
+    private static let batchWidth = 512
+
+    /// What became of one event of a batch.
+    private struct Indexed: Sendable {
+        let index: Int
+        let result: Result<Receipt, PublishError>
+    }
+
+    private func outcome(of event: CloudEvent, _ tenant: TenantName) async -> Result<Receipt, PublishError> {
+        do throws(PublishError) {
+            return .success(try await publish(event, tenant: tenant))
+        } catch {
+            return .failure(error)
         }
     }
 
