@@ -1,4 +1,4 @@
-"""Measures how fast Sluice publishes events, what that costs, and how it compares.
+"""Measures how fast Sluice publishes and delivers events, what that costs, and how it compares.
 
 Every measurement has a nats-server of its own with an empty file store and a fresh gateway; rounds are interleaved and
 medians are shown. CPU is that of the whole process (user and system) from before the load until after it.
@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 import report
-from gateways import ALL_GATEWAYS, GATEWAYS, ROOT, WATCHED
+from deliverers import PARTICIPANTS
+from gateways import ROOT, Sluice
 from processes import BenchError
 from scenarios import SCENARIOS
 
@@ -23,6 +24,7 @@ EXAMPLES = """examples:
   deploy/bench/run                                   everything but the clean build, 3 rounds of 4 s
   deploy/bench/run --only single-binary --gateways sluice --rounds 5
   deploy/bench/run --only yardstick --only batch100 --server current --json results.json
+  deploy/bench/run --only pull --only webhook        what delivery costs, beside C and Python
   HTTP_THREADS=2 deploy/bench/run --only one-connection    settings of the gateway pass through
   deploy/bench/run --build                           also a clean release build, which takes minutes
 
@@ -39,7 +41,7 @@ def parse_arguments():
     )
     add = parser.add_argument
     add("--only", action="append", choices=SCENARIOS, metavar="NAME", help="this scenario alone; may be repeated")
-    add("--gateways", default=",".join([*GATEWAYS, *WATCHED]), metavar="LIST", help="of %(default)s")
+    add("--gateways", default=",".join(PARTICIPANTS), metavar="LIST", help="of %(default)s")
     add("--rounds", type=positive, default=3, metavar="N", help="how often each is measured (default %(default)s)")
     add("--seconds", type=positive, default=4, metavar="S", help="of load for each (default %(default)s)")
     add("--connections", type=positive, default=64, metavar="N", help="HTTP connections (default %(default)s)")
@@ -50,11 +52,12 @@ def parse_arguments():
     add("--json", metavar="FILE", help="write every single measurement and the medians; - for standard output")
     built = os.path.join(ROOT, ".build/release/sluice")
     add("--gateway-binary", default=built, metavar="PATH", help="another build of sluice, which is measured as it is")
+    add("--baseline-binary", metavar="PATH", help="an earlier build of sluice, beside which idle-subscription is shown")
     options = parser.parse_args()
     options.gateways = [name.strip() for name in options.gateways.split(",") if name.strip()]
-    unknown = [name for name in options.gateways if name not in ALL_GATEWAYS]
+    unknown = [name for name in options.gateways if name not in PARTICIPANTS]
     if unknown:
-        parser.error(f"no such gateway: {', '.join(unknown)} (there are: {', '.join(ALL_GATEWAYS)})")
+        parser.error(f"no such gateway: {', '.join(unknown)} (there are: {', '.join(PARTICIPANTS)})")
     options.scenarios = options.only or [name for name in SCENARIOS if name != "build"]
     if options.build and "build" not in options.scenarios:
         options.scenarios.append("build")
@@ -71,7 +74,7 @@ def positive(text):
 
 
 def prepare(options):
-    """Finds the programs, and compiles the yardstick."""
+    """Finds the programs."""
     options.python = sys.executable
     current = os.path.join(os.path.dirname(sys.executable), "nats-server")
     options.nats_server = current if options.server == "current" else shutil.which("nats-server", path=system_path())
@@ -79,18 +82,12 @@ def prepare(options):
         raise BenchError("no nats-server: run deploy/install --bench")
     if shutil.which("wrk") is None:
         raise BenchError("no wrk: run deploy/install --bench")
-    needs_sluice = "sluice" in options.gateways and any(
-        "sluice" in (SCENARIOS[name][2] or []) for name in options.scenarios
-    )
+    wanted = {name for scenario in options.scenarios for name in participants(scenario, options)}
+    needs_sluice = any(issubclass(PARTICIPANTS.get(name, object), Sluice) for name in wanted)
     if needs_sluice and not os.path.exists(options.gateway_binary):
         raise BenchError(f"no {options.gateway_binary}: run swift build -c release --product sluice")
-    if "yardstick" in options.scenarios:
-        folder = os.path.join(ROOT, ".build", "bench")
-        os.makedirs(folder, exist_ok=True)
-        options.yardstick = os.path.join(folder, "yardstick")
-        source = os.path.join(ROOT, "deploy/bench/yardstick.c")
-        if subprocess.run(["cc", "-O2", "-o", options.yardstick, source, "-lnats"]).returncode != 0:
-            raise BenchError("cannot compile deploy/bench/yardstick.c")
+    if options.baseline_binary and not os.path.exists(options.baseline_binary):
+        raise BenchError(f"no {options.baseline_binary}")
 
 
 def system_path():
@@ -105,7 +102,9 @@ def participants(scenario, options):
     wanted = SCENARIOS[scenario][2]
     if wanted is None:
         return ["raw cnats" if scenario == "yardstick" else "swift build"]
-    return [name for name in options.gateways if name in wanted]
+    return [
+        name for name in options.gateways if name in wanted and (name != "baseline" or options.baseline_binary)
+    ]
 
 
 def peak_finder(records, options):
@@ -185,8 +184,8 @@ def main():
         print(f"failed: {problem}", file=sys.stderr)
     dishonest = [record for record in records if not record.get("honest", True)]
     for record in dishonest:
-        print(f"failed: {record['scenario']}, {report.label(record['gateway'])}: answered {record['events']:.0f}, "
-              f"stored {record['stored']}", file=sys.stderr)
+        counts = ", ".join(f"{name} {record[name]:.0f}" for name in ("events", "stored", "settled") if name in record)
+        print(f"failed: {record['scenario']}, {report.label(record['gateway'])}: {counts}", file=sys.stderr)
     return 1 if problems or dishonest else 0
 
 

@@ -1,10 +1,12 @@
 """The gateways that are measured. Another one is a class with `command` and `environment` and a line in `GATEWAYS`."""
 
 import contextlib
+import http.client
+import json
 import os
 
 from nats_server import STREAM
-from processes import ManagedProcess, free_port, get_status, wait_until
+from processes import BenchError, ManagedProcess, free_port, get_status, wait_until
 from redis_server import RedisServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -48,7 +50,30 @@ class Sluice(Gateway):
         return [options.gateway_binary, "serve"]
 
     def environment(self):
-        return {"API_HOST": "127.0.0.1", "API_PORT": str(self.port), "LOG_LEVEL": "warning", "REDIS_URL": "off"}
+        return {
+            "API_HOST": "127.0.0.1", "API_PORT": str(self.port), "LOG_LEVEL": "warning", "REDIS_URL": "off",
+            "SINK_ALLOW_NETWORKS": "127.0.0.0/8", "SINK_ALLOW_HTTP": "true", "SINK_HANDSHAKE": "off",
+        }
+
+    def subscribe(self, definitions):
+        """Creates subscriptions: {id: definition}."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            for identity, definition in definitions.items():
+                path, body = f"/v1/subscriptions/{identity}", json.dumps(definition)
+                wait_until(lambda: self._put(connection, path, body), 15, f"{path} is there", self)
+
+    @staticmethod
+    def _put(connection, path, body):
+        """Whether it was created; not yet is another answer than never."""
+        try:
+            connection.request("PUT", path, body=body, headers={"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise BenchError(f"PUT {path} was not answered: {error!r}") from error
+        if answer.status not in (200, 201, 503):
+            raise BenchError(f"PUT {path} was answered {answer.status}: {text[:1000]}")
+        return answer.status != 503
 
 
 class PythonGateway(Gateway):
@@ -74,7 +99,7 @@ class TwoWorkers(PythonGateway):
 
 
 class BareSluice(Sluice):
-    """Sluice with everything that watches it switched off: what counters, metrics, logs and the audit cost is seen beside it."""
+    """Sluice with everything that watches it switched off; beside it is seen what each of those costs."""
 
     label = "sluice, unwatched"
     switched_on = {}
@@ -133,10 +158,38 @@ class WatchedSluice(BareSluice):
     traced = True
 
 
+class Unsubscribed(Sluice):
+    """Sluice with the subscriptions that a scenario makes for it."""
+
+    label = "sluice, no subscription"
+    subscriptions = 0
+
+
+class Baseline(Unsubscribed):
+    label = "an earlier sluice"
+
+    def command(self, options):
+        return [options.baseline_binary, "serve"]
+
+
+class OneSubscription(Unsubscribed):
+    label = "sluice, 1 subscription"
+    subscriptions = 1
+
+
+class ManySubscriptions(Unsubscribed):
+    """As many as a current nats-server allows one stream with its default settings, less some for others."""
+
+    label = "sluice, 990 subscriptions"
+    subscriptions = 990
+
+
 GATEWAYS = {"sluice": Sluice, "python1": OneWorker, "python2": TwoWorkers}
 #: The ways of watching that the scenario `watched` compares.
 WATCHED = {
     "bare": BareSluice, "metrics": MetricsOnly, "counters": CountersOnly, "log": LogOnly, "trace": TraceOnly,
     "audit": AuditOnly, "all": WatchedSluice,
 }
-ALL_GATEWAYS = {**GATEWAYS, **WATCHED}
+#: What the scenarios about subscriptions compare.
+SUBSCRIBED = {"baseline": Baseline, "none": Unsubscribed, "one": OneSubscription, "many": ManySubscriptions}
+ALL_GATEWAYS = {**GATEWAYS, **WATCHED, **SUBSCRIBED}

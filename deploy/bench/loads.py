@@ -12,6 +12,7 @@ import uuid
 
 from nats_server import STREAM
 from processes import BenchError, run_measured
+from programs import program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA_BYTES = 512
@@ -147,6 +148,44 @@ def yardstick(server, folder, program, seconds, in_flight):
         "cpu_per_100k": result["cpu_s_per_100k"], "peak_mib": result["maxrss_kib"] / 1024,
         "failures": result["failed"], "unanswered_max": 0, "load_cpu": cpu,
     }
+
+
+def fill(server, folder, events, types=1):
+    """Puts so many events into the stream, as the gateway stores them; with several types one after the other."""
+    data = os.path.join(folder, "data.json")
+    with open(data, "wb") as file:
+        file.write(event_data())
+    command = [program("fill"), server.url, STREAM, new_run(), data, str(events), str(types)]
+    run_measured(command, "the filler", 300)
+
+
+def fetch_yardstick(server, consumer, events):
+    """Raw pulling from the stream, every message acknowledged with confirmation, without HTTP."""
+    output, cpu = run_measured([program("fetch_yardstick"), server.url, STREAM, consumer, str(events)], "fetching", 300)
+    result = json.loads(output.strip().splitlines()[-1])
+    return {
+        "seconds": result["seconds"], "events": result["events"], "events_per_s": result["events_per_s"],
+        "cpu_per_100k": result["cpu_s_per_100k"], "peak_mib": result["maxrss_kib"] / 1024,
+        "failures": result["failed"], "load_cpu": cpu,
+    }
+
+
+def pull(gateway, subscription, events, connections, batch):
+    """Receives and acknowledges by HTTP until all is settled."""
+    command = [program("pull_client"), str(gateway.port), subscription, str(events), str(connections), str(batch)]
+    output, cpu = run_measured(command, "the pulling client", 300)
+    result = json.loads(output.strip().splitlines()[-1])
+    return {
+        "seconds": result["seconds"], "events": result["events"], "events_per_s": result["events_per_s"],
+        "repeated": result["received"] - events, "failures": result["failed"], "load_cpu": cpu,
+    }
+
+
+def paced(gateway, rate, seconds):
+    """Publishes at a steady rate events that hold the time they were meant to be sent. Returns how many."""
+    command = [program("paced"), str(gateway.port), new_run(), str(rate), str(seconds)]
+    output, _ = run_measured(command, "the paced publisher", seconds + 60)
+    return json.loads(output.strip().splitlines()[-1])["accepted"]
 
 
 class IdleConnections:

@@ -53,6 +53,33 @@ class NATSServer(ManagedProcess):
         wait_until(rests, 10, "the stream's count rests")
         return last
 
+    def create_consumer(self, name, subject):
+        """A durable pull consumer for everything that the stream holds, as the gateway makes one for a subscription."""
+        configuration = {
+            "durable_name": name, "filter_subject": subject, "deliver_policy": "all", "ack_policy": "explicit",
+            "ack_wait": 30 * 10**9, "max_deliver": -1, "max_ack_pending": 100_000, "replay_policy": "instant",
+        }
+        request = {"stream_name": STREAM, "config": configuration}
+        answer = self._request(f"$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.{name}", request)
+        if "error" in answer:
+            raise BenchError(f"cannot create the consumer {name}: {answer['error']}")
+
+    def unsettled(self, prefix=""):
+        """How many messages the consumers with such names have yet to deliver, or to see acknowledged."""
+        total, offset = 0, 0
+        while True:
+            answer = self._request(f"$JS.API.CONSUMER.LIST.{STREAM}", {"offset": offset})
+            if "error" in answer:
+                raise BenchError(f"cannot list the consumers: {answer['error']}")
+            consumers = answer["consumers"] or []
+            total += sum(
+                consumer["num_pending"] + consumer["num_ack_pending"]
+                for consumer in consumers if consumer["name"].startswith(prefix)
+            )
+            offset += len(consumers)
+            if not consumers or offset >= answer["total"]:
+                return total
+
     def _messages(self):
         answer = self._request(f"$JS.API.STREAM.INFO.{STREAM}")
         if "error" in answer:

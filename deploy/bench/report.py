@@ -3,7 +3,7 @@
 import math
 import statistics
 
-from gateways import ALL_GATEWAYS
+from deliverers import PARTICIPANTS
 from scenarios import SCENARIOS
 
 #: field → (heading, format)
@@ -21,7 +21,11 @@ COLUMNS = {
     "scrape_ms": ("scrape ms", "{:.1f}"),
     "scrape_kib": ("page KiB", "{:.0f}"),
     "cpu_seconds": ("CPU s", "{:.0f}"),
+    "repeated": ("repeated", "{:,.0f}"),
+    "idle_share": ("idle % CPU", "{:.1f}"),
+    "subscribe_ms": ("ms to subscribe", "{:.1f}"),
     "stored": ("stored", "{:,.0f}"),
+    "settled": ("settled", "{:,.0f}"),
     "failures": ("failed", "{:.0f}"),
 }
 
@@ -48,16 +52,16 @@ def medians(records):
 
 
 def label(gateway):
-    return ALL_GATEWAYS[gateway].label if gateway in ALL_GATEWAYS else gateway
+    return PARTICIPANTS[gateway].label if gateway in PARTICIPANTS else gateway
 
 
 def table(middle):
     used = [field for field in COLUMNS if any(field in record for record in middle.values())]
-    rows = [["scenario", "gateway"] + [COLUMNS[field][0] for field in used] + ["stored = answered"]]
+    rows = [["scenario", "gateway"] + [COLUMNS[field][0] for field in used] + ["nothing lost"]]
     order = list(SCENARIOS)
     for (scenario, gateway), record in sorted(middle.items(), key=lambda item: order.index(item[0][0])):
         cells = [COLUMNS[field][1].format(record[field]) if field in record else "" for field in used]
-        honest = ("yes" if record["honest"] else "NO") if "stored" in record else ""
+        honest = ("yes" if record["honest"] else "NO") if "stored" in record or "settled" in record else ""
         rows.append([scenario, label(gateway)] + cells + [honest])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
@@ -123,10 +127,35 @@ def targets(middle):
             # The queue grew all the time, so its latencies mean nothing.
             value = math.inf
         rows.append((f"at {share} % of the peak: p99, times p50", value, 10, False))
+    rows += delivery_targets(figures)
     return rows + [
         ("idle: memory in MiB", figures.get("idle-memory", "rss_mib"), 40, False),
         ("10,000 idle connections: memory added in MiB", figures.get("idle-connections", "added_mib"), 150, False),
         ("clean release build: CPU s", figures.get("build", "cpu_seconds", "swift build"), 600, False),
+    ]
+
+
+def delivery_targets(figures):
+    webhook, idle = ("webhook", "cpu_per_100k"), ("idle-subscription", "cpu_per_100k")
+    rate = ("idle-subscription", "events_per_s")
+    return [
+        (
+            "pull and settle: share of the raw yardstick's events/s",
+            figures.ratio(("pull", "events_per_s"), ("pull", "events_per_s", "fetch")), 0.5, True,
+        ),
+        (
+            "webhook: deliveries per CPU second, times those of the Python loop",
+            figures.ratio(webhook + ("loop",), webhook), 5, True,
+        ),
+        ("webhook: CPU s per 100k deliveries", figures.get(*webhook), 6, False),
+        (
+            "publishing without a subscription: CPU per event, times that of the earlier build",
+            figures.ratio(idle + ("none",), idle + ("baseline",)), 1.03, False,
+        ),
+        (
+            "publishing without a subscription: share of the earlier build's events/s",
+            figures.ratio(rate + ("none",), rate + ("baseline",)), 0.97, True,
+        ),
     ]
 
 

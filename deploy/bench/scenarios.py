@@ -1,71 +1,21 @@
 """What is measured: each scenario starts real servers of its own, puts load on them, and returns one record."""
 
-import contextlib
 import os
 import resource
 import shutil
 import subprocess
-import tempfile
 import time
 
 import loads
+from delivery import DELIVERY_SCENARIOS
 from gateways import ALL_GATEWAYS, GATEWAYS, ROOT, WATCHED
 from nats_server import NATSServer
 from processes import BenchError, run_measured
-from profiling import profiled
+from programs import program
+from runs import finish, measure_load, servers, temporary_folder
 
 BATCH = 100
 IDLE_CONNECTIONS = 10_000
-
-
-@contextlib.contextmanager
-def temporary_folder():
-    """Below `.build`, so that a file store is on a disk even where the system's temporary folder is memory."""
-    parent = os.path.join(ROOT, ".build", "bench")
-    os.makedirs(parent, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="run-", dir=parent)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def servers(name, options):
-    """A fresh nats-server with an empty store, and the gateway in front of it."""
-    with temporary_folder() as folder, NATSServer(options.nats_server, folder) as server, \
-            ALL_GATEWAYS[name](server, folder, options) as gateway:
-        yield server, gateway, folder
-
-
-def measure_load(name, options, load):
-    """Puts a load on a gateway; the record has what it cost and whether what was answered is stored."""
-    with servers(name, options) as (server, gateway, folder):
-        gateway_cpu, server_cpu = gateway.cpu_seconds(), server.cpu_seconds()
-        with profiled(gateway, folder, options):
-            record = load(gateway, folder)
-        gateway_cpu, server_cpu = gateway.cpu_seconds() - gateway_cpu, server.cpu_seconds() - server_cpu
-        record["rss_mib"], record["peak_mib"] = gateway.memory_mib(), gateway.memory_mib("VmHWM")
-        if gateway.has_ended() or server.has_ended():
-            broken = gateway if gateway.has_ended() else server
-            raise BenchError(f"{broken.name} ended under load:\n{broken.log_tail()}")
-        record["stored"] = server.stored()
-        if record["events"] == 0:
-            raise BenchError(f"{gateway.label} accepted no event:\n{gateway.log_tail()}")
-        return finish(record, gateway_cpu, server_cpu)
-
-
-def finish(record, gateway_cpu, server_cpu):
-    """Adds the costs per 100,000 events. What was stored but not answered counts too: it cost as much."""
-    events = max(record["events"], record["stored"])
-    if gateway_cpu is not None:
-        record["cpu_per_100k"] = gateway_cpu * 1e5 / events
-        record["cores"] = gateway_cpu / record["seconds"]
-    record["server_cpu_per_100k"] = server_cpu * 1e5 / events
-    record["load_cpu_per_100k"] = record.pop("load_cpu") * 1e5 / events
-    unanswered = record["stored"] - record["events"]
-    record["honest"] = 0 <= unanswered <= record.pop("unanswered_max")
-    return record
 
 
 def closed_loop(mode, connections=None, batch=1):
@@ -120,7 +70,7 @@ def yardstick(_, options, __):
     with temporary_folder() as folder, NATSServer(options.nats_server, folder) as server:
         server.create_stream()
         before = server.cpu_seconds()
-        record = loads.yardstick(server, folder, options.yardstick, options.seconds, options.in_flight)
+        record = loads.yardstick(server, folder, program("yardstick"), options.seconds, options.in_flight)
         server_cpu = server.cpu_seconds() - before
         record["stored"] = server.stored()
         return finish(record, None, server_cpu)
@@ -191,5 +141,6 @@ SCENARIOS = {
     "scraped": ("single binary events while /metrics is read ten times a second", scraped, ["sluice"]),
     "idle-memory": ("memory of a gateway that has nothing to do", idle_memory, ["sluice", "python1"]),
     "idle-connections": ("memory of 10,000 idle keep-alive connections", idle_connections, ["sluice", "python1"]),
+    **DELIVERY_SCENARIOS,
     "build": ("CPU time of a clean release build", clean_build, None),
 }

@@ -4,25 +4,17 @@
  * usage: yardstick URL STREAM SUBJECT PAYLOAD-FILE SECONDS [IN-FLIGHT]
  * The stream must exist. Build: cc -O2 -o yardstick yardstick.c -lnats
  */
+#include "common.h"
 #include <nats/nats.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static long window, in_flight, stored, failed;
 
-static void fail(const char *what, natsStatus status) {
-    fprintf(stderr, "yardstick: %s: %s\n", what, status == NATS_OK ? "failed" : natsStatus_GetText(status));
-    exit(1);
-}
-
 static void check(const char *what, natsStatus status) {
-    if (status != NATS_OK) fail(what, status);
+    if (status != NATS_OK) fail(what, natsStatus_GetText(status));
 }
 
 /* Called by cnats on a thread of its own; the message is ours to destroy. */
@@ -37,21 +29,6 @@ static void on_ack(jsCtx *js, natsMsg *message, jsPubAck *ack, jsPubAckErr *erro
     if (in_flight == window / 2 || in_flight == 0) pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
     natsMsg_Destroy(message);
-}
-
-static double now(clockid_t clock) {
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static char *read_payload(const char *path, int *size) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) fail(path, NATS_OK);
-    static char bytes[1 << 20];
-    *size = (int)fread(bytes, 1, sizeof bytes, file);
-    fclose(file);
-    return bytes;
 }
 
 static void publish(jsCtx *js, const char *stream, const char *subject, const char *payload, int size, long number) {
@@ -72,7 +49,7 @@ int main(int argc, char **argv) {
     }
     const char *stream = argv[2], *subject = argv[3];
     int size = 0;
-    const char *payload = read_payload(argv[4], &size);
+    const char *payload = read_file(argv[4], &size);
     const double seconds = atof(argv[5]);
     window = argc > 6 ? atol(argv[6]) : 1024;
     if (seconds <= 0 || window <= 0) {
@@ -103,12 +80,10 @@ int main(int argc, char **argv) {
     pthread_mutex_unlock(&lock);
     const double took = now(CLOCK_MONOTONIC) - started, used = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     printf("{\"events\":%ld,\"failed\":%ld,\"seconds\":%.3f,\"events_per_s\":%.0f,\"cpu_s_per_100k\":%.3f,"
            "\"maxrss_kib\":%ld}\n",
            stored, failed, took, (double)stored / took, used * 1e5 / (double)(stored > 0 ? stored : 1),
-           usage.ru_maxrss);
+           max_rss_kib());
     jsCtx_Destroy(js);
     natsConnection_Destroy(connection);
     nats_Close();
