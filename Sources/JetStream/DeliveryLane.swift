@@ -46,6 +46,7 @@ package final class DeliveryLane: @unchecked Sendable {
     ///     as refused.
     ///   - expires: How long the server may wait for messages; 1 ms or more.
     ///   - noWait: Whether only messages that are there now are wanted.
+    ///   - isUrgent: Whether one message is worth going over the lane's bound on memory.
     package func pull(
         _ consumer: ConsumerName,
         in stream: StreamName,
@@ -53,6 +54,7 @@ package final class DeliveryLane: @unchecked Sendable {
         bytesMax: Int? = nil,
         expires: Duration,
         noWait: Bool = false,
+        isUrgent: Bool = false,
         tag: Tag
     ) {
         let pull = LaneBatch.Pull(
@@ -62,6 +64,7 @@ package final class DeliveryLane: @unchecked Sendable {
             bytesMax: bytesMax.map { max($0, 1) },
             expires: max(expires.nanoseconds, 1_000_000),
             noWait: noWait,
+            isUrgent: isUrgent,
             tag: tag,
             asked: monotonicNow()
         )

@@ -3,10 +3,12 @@ struct LaneBatch: Sendable {
     struct Pull: Sendable {
         let consumer: ConsumerName
         let stream: StreamName
-        let count: Int
+        var count: Int
         let bytesMax: Int?
         let expires: Nanoseconds
         let noWait: Bool
+        /// Whether one message of it is asked for although the lane holds its bound already.
+        let isUrgent: Bool
         let tag: DeliveryLane.Tag
         /// When it was asked for.
         let asked: Nanoseconds

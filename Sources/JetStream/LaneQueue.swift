@@ -95,10 +95,14 @@ struct LaneQueue {
         // Servers before 2.9.16 say nothing when a pull has expired (N-04); others are given time to say it.
         let grace: Nanoseconds = link.info?.isAtLeast(2, 9, 16) ?? false ? 1_000_000_000 : 100_000_000
         for waiting in pulls {
-            let (mailbox, pull) = (waiting.mailbox, waiting.pull)
-            guard mailbox.account.held < configuration.deliveryBytesMax else {
-                kept.append(waiting)
-                continue
+            let mailbox = waiting.mailbox
+            var pull = waiting.pull
+            if mailbox.account.held >= configuration.deliveryBytesMax {
+                guard pull.isUrgent else {
+                    kept.append(waiting)
+                    continue
+                }
+                pull.count = 1
             }
             let deadline = now + pull.expires + grace
             let token = core.pulls.withLock { $0.insert(pull, mailbox, deadline: deadline, now: now) }

@@ -25,15 +25,27 @@ package final class SystemResolver: SinkResolver {
     private static let namesMax = 1024
 
     private let pool: NIOThreadPool
+    /// For domains whose last answer took long, so that they wait for each other only.
+    private let slowPool: NIOThreadPool
+    private let slow = NIOLockedValueBox<Set<String>>([])
+    private static let slowMax = 4096
     private let pending = NIOLockedValueBox<[String: [EventLoopPromise<[IPAddress]>]]>([:])
 
     /// Starts the threads.
     package init(threads: Int = 8) {
         pool = NIOThreadPool(numberOfThreads: threads)
         pool.start()
+        slowPool = NIOThreadPool(numberOfThreads: threads)
+        slowPool.start()
     }
 
-    deinit { pool.shutdownGracefully { _ in } }
+    deinit {
+        pool.shutdownGracefully { _ in }
+        slowPool.shutdownGracefully { _ in }
+    }
+
+    /// The last two labels of a name.
+    private static func domain(_ name: String) -> String { name.split(separator: ".").suffix(2).joined(separator: ".") }
 
     package func resolve(_ name: String, on eventLoop: any EventLoop) -> EventLoopFuture<[IPAddress]> {
         let promise = eventLoop.makePromise(of: [IPAddress].self)
@@ -54,13 +66,16 @@ package final class SystemResolver: SinkResolver {
         switch step {
         case .wait: break
         case .refuse: promise.fail(WebhookResolveFault(reason: "too many names are being resolved"))
-        case .ask: pool.submit { state in self.work(name, isActive: state == .active) }
+        case .ask:
+            let isSlow = slow.withLockedValue { $0.contains(Self.domain(name)) }
+            (isSlow ? slowPool : pool).submit { state in self.work(name, isActive: state == .active) }
         }
         return promise.futureResult
     }
 
     private func work(_ name: String, isActive: Bool) {
         let result: Result<[IPAddress], any Error>
+        let start = NIODeadline.now()
         if isActive {
             do throws(AddressLookup.Fault) {
                 result = .success(try AddressLookup.addresses(of: name))
@@ -69,6 +84,11 @@ package final class SystemResolver: SinkResolver {
             }
         } else {
             result = .failure(WebhookResolveFault(reason: "shutting down"))
+        }
+        let tookLong = NIODeadline.now() - start > .seconds(1)
+        slow.withLockedValue { slow in
+            if slow.count >= Self.slowMax { slow.removeAll() }
+            if tookLong { slow.insert(Self.domain(name)) } else { slow.remove(Self.domain(name)) }
         }
         let promises = pending.withLockedValue { $0.removeValue(forKey: name) ?? [] }
         for promise in promises { promise.completeWith(result) }

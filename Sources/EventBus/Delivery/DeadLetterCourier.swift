@@ -33,6 +33,8 @@ struct DeadLetterCourier: Sendable {
         subscription.settings = ProtocolSettings()
         subscription.config.batch = nil
         subscription.config.maxAttempts = maxAttempts
+        // As its consumer has it.
+        subscription.config.ackWait = .seconds(30)
         return DeliveryPlan(
             record: record,
             subscription: subscription,
@@ -41,7 +43,7 @@ struct DeadLetterCourier: Sendable {
             isForDeadLetters: true,
             isDecidedByServer: true,
             ratePerMinute: nil,
-            consentedOrigin: nil
+            consentedOrigin: record.consent.origin
         )
     }
 

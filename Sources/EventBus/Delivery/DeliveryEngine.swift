@@ -25,6 +25,9 @@ package final class DeliveryEngine: Sendable {
     /// The number of the last worker.
     private let numbers = Locked<UInt32>(0)
 
+    /// So many subscriptions that are gone are remembered, for the sums of `/metrics`.
+    private static let endedMax = 10_000
+
     /// Where a subscription's worker is.
     struct Place: Sendable {
         let shard: DeliveryShard
@@ -74,18 +77,21 @@ package final class DeliveryEngine: Sendable {
     /// Makes an engine; nothing is delivered before ``start()``.
     package init(_ parts: Parts) {
         client = parts.client
-        registry = parts.registry
+        self.registry = parts.registry
         sinks = parts.sinks
-        logger = parts.logger
+        self.logger = parts.logger
         let client = parts.client
+        let (registry, logger) = (parts.registry, parts.logger)
         let ended = ended
         shards = parts.loops.map { loop in
             DeliveryShard(loop: loop, client: client) { report in
-                ended.withLock { $0[report.key, default: DeliveryReport(key: report.key)].add(report.past) }
+                ended.withLock { ended in
+                    ended[report.key, default: DeliveryReport(key: report.key)].add(report.past)
+                    if ended.count > Self.endedMax { ended = ended.filter { registry.record($0.key) != nil } }
+                }
             }
         }
         tokens = LockTokens(replica: parts.replica)
-        let (registry, logger) = (parts.registry, parts.logger)
         let courier = DeadLetterCourier(client: parts.client, stream: parts.deadLetters, logger: parts.logger)
         self.courier = courier
         watch = DeliveryWatch(client: parts.client, registry: parts.registry, stream: parts.events) { key in
@@ -105,7 +111,7 @@ package final class DeliveryEngine: Sendable {
                     }
                 }
             },
-            disable: { key, reason in Task { await Self.disable(key, reason, registry, logger) } },
+            disable: { record, reason in Task { await Self.disable(record, reason, registry, logger) } },
             attemptTook: parts.attemptTook,
             log: { line in
                 let metadata: Logger.Metadata = ["subscription": "\(line.key)"]
@@ -139,19 +145,33 @@ package final class DeliveryEngine: Sendable {
         }
     }
 
+    /// Writes down that a worker has given its sink up, again and again until it stands there: nobody would know otherwise,
+    /// and nobody could resume it.
     private static func disable(
-        _ key: SubscriptionKey,
+        _ record: SubscriptionRecord,
         _ reason: String,
         _ registry: SubscriptionRegistry,
         _ logger: Logger
     ) async {
-        var metadata: Logger.Metadata = ["subscription": "\(key)", "reason": "\(reason)"]
-        do throws(SubscriptionError) {
-            _ = try await registry.setState(key, to: .disabled(reason: reason))
-            logger.warning("subscription disabled", metadata: metadata)
-        } catch {
-            metadata["error"] = "\(error)"
-            logger.error("a subscription cannot be disabled", metadata: metadata)
+        var metadata: Logger.Metadata = ["subscription": "\(record.key)", "reason": "\(reason)"]
+        var pause = Duration.milliseconds(500)
+        while true {
+            do throws(SubscriptionError) {
+                let now = try await registry.update(record.key) { now in
+                    // Another definition has another sink; what somebody paused stays paused.
+                    guard now.isActive, now.subscription == record.subscription else { return false }
+                    now.state = .disabled(reason: reason)
+                    return true
+                }
+                if case .disabled = now.state { logger.warning("subscription disabled", metadata: metadata) }
+                return
+            } catch {
+                if error == .notFound { return }
+                metadata["error"] = "\(error)"
+                logger.error("a subscription cannot be disabled yet", metadata: metadata)
+            }
+            do { try await Task.sleep(for: pause) } catch { return }
+            pause = min(pause * 2, .seconds(30))
         }
     }
 
@@ -202,7 +222,7 @@ package final class DeliveryEngine: Sendable {
 
     func place(of key: SubscriptionKey) -> Place? { places.withLock { $0[key] } }
 
-    private func setRunning(_ place: Place, _ runs: Bool) {
+    func setRunning(_ place: Place, _ runs: Bool) {
         place.shard.loop.execute {
             guard let worker = place.shard.worker(place.index) else { return }
             if runs { worker.start() } else { worker.pause() }
@@ -285,7 +305,8 @@ package final class DeliveryEngine: Sendable {
     func retire(_ place: Place) async {
         await place.shard.run { $0.retire(place.index) }
         let clock = ContinuousClock()
-        while await place.shard.run({ $0.worker(place.index)?.isIdle == false }) {
+        // At the engine's end its own drain sees to it.
+        while !isEnding.withLock({ $0 }), await place.shard.run({ $0.worker(place.index)?.isIdle == false }) {
             try? await clock.sleep(for: .milliseconds(10))
             if Task.isCancelled { return }
         }
@@ -314,6 +335,14 @@ extension SubscriptionRecord {
     func isServedLike(_ other: SubscriptionRecord) -> Bool {
         subscription == other.subscription && consent == other.consent && start == other.start
             && filterSubjects == other.filterSubjects
+    }
+
+    /// Whether its consumer lets events of a subject through.
+    package func letsThrough(_ subject: String, prefix: SubjectPrefix) -> Bool {
+        [ServerFilter.Kind.several, .single].contains { kind in
+            let filter = ServerFilter(subscription, prefix: prefix, kind: kind)
+            return filter.subjects.map(\.text) == filterSubjects && filter.subjects.contains { $0.matches(subject) }
+        }
     }
 
     /// Whether everything that the consumer lets through is wanted.

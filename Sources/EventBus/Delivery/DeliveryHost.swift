@@ -15,8 +15,8 @@ package final class DeliveryHost: Sendable {
     private let logger: Logger
     private let connection = Locked<@Sendable (ConnectionState) -> Void>({ _ in })
 
-    /// The bucket of what was handed back.
-    private static let handBacksBucket = bucketName("SLUICE_HANDBACKS")
+    /// The event stream whose buckets have no suffix.
+    private static let standardStream = "SLUICE_EVENTS"
 
     private static func bucketName(_ text: String) -> BucketName {
         guard let name = BucketName(text) else { preconditionFailure("\(text) is no bucket name") }
@@ -55,8 +55,15 @@ package final class DeliveryHost: Sendable {
         )
         self.logger = logger
         let replicas = configuration.streams.events.replicas
-        ledgerBucket = KeyValueBucket(client: client, name: Self.handBacksBucket, replicas: replicas)
+        // Records hold sequences and subjects of one stream: another stream has buckets of its own.
+        let own = bus.streamName.description == Self.standardStream ? "" : "_\(bus.streamName)"
+        ledgerBucket = KeyValueBucket(
+            client: client,
+            name: Self.bucketName("SLUICE_HANDBACKS\(own)"),
+            replicas: replicas
+        )
         var settings = SubscriptionRegistry.Settings(events: bus.streamName, prefix: configuration.subjectPrefix)
+        settings.bucket = Self.bucketName("SLUICE_SUBSCRIPTIONS\(own)")
         settings.replicas = replicas
         settings.perTenantMax = subscriptionsPerTenantMax
         registry = SubscriptionRegistry(client: client, settings: settings, logger: logger)

@@ -92,13 +92,21 @@ final class DeliveryShard: @unchecked Sendable {
 
     // MARK: To JetStream
 
-    func pull(_ consumer: ConsumerName, _ stream: StreamName, _ request: PullRequest, _ worker: UInt32) {
+    /// - Parameter isUrgent: whether the worker holds nothing: then it gets one message, however much others hold.
+    func pull(
+        _ consumer: ConsumerName,
+        _ stream: StreamName,
+        _ request: PullRequest,
+        _ worker: UInt32,
+        isUrgent: Bool
+    ) {
         lane?.pull(
             consumer,
             in: stream,
             batch: request.count,
             expires: request.expires,
             noWait: request.noWait,
+            isUrgent: isUrgent,
             tag: Self.tag(worker, request.id)
         )
         flushSoon()

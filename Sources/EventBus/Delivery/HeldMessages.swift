@@ -23,6 +23,8 @@ struct HeldMessages {
     private var slotOfSequence: [UInt64: UInt32] = [:]
 
     var count: Int { slotOfSequence.count }
+    /// Bytes of payload in hand.
+    private(set) var bytes = 0
 
     /// The slot of a sequence, nil if it is not in hand.
     func slot(of sequence: UInt64) -> UInt32? { slotOfSequence[sequence] }
@@ -34,6 +36,7 @@ struct HeldMessages {
 
     /// Takes a message into a new slot.
     mutating func add(_ entry: Entry) {
+        bytes += entry.message.payload.count
         let slot: UInt32
         if let reused = free.popLast() {
             slot = reused
@@ -49,6 +52,7 @@ struct HeldMessages {
     mutating func remove(_ sequence: UInt64) -> Entry? {
         guard let slot = slotOfSequence.removeValue(forKey: sequence) else { return nil }
         let entry = slots[Int(slot)]
+        bytes -= entry?.message.payload.count ?? 0
         slots[Int(slot)] = nil
         free.append(slot)
         return entry

@@ -118,10 +118,18 @@ final class MessageDesk: @unchecked Sendable {
 
     // MARK: At the server
 
-    func pull(_ request: PullRequest) {
+    /// Asks for messages.
+    ///
+    /// - Returns: False if the subscription holds its share of the lane's memory already; nothing is sent.
+    func pull(_ request: PullRequest) -> Bool {
+        guard held.bytes < Self.bytesMax else { return false }
         quietAt = max(quietAt, monotonicNow() + request.expires.nanosecondsBounded + Self.lingering)
-        shard.pull(consumer, stream, request, worker)
+        shard.pull(consumer, stream, request, worker, isUrgent: held.count == 0)
+        return true
     }
+
+    /// Payload that one subscription may hold: an eighth of what its lane may, so that none stops the others.
+    private static let bytesMax = 8 << 20
 
     func cancel(pull id: UInt32) { shard.cancel(pull: id, worker) }
 

@@ -207,13 +207,14 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
 
     private func pull(_ id: UInt32, _ count: Int, _ mode: LockMachine.PullMode) {
         pulls.insert(id)
+        let request: PullRequest
         switch mode {
-        case .now:
-            desk.pull(PullRequest(id: id, count: count, expires: Self.fetchTime, noWait: true))
+        case .now: request = PullRequest(id: id, count: count, expires: Self.fetchTime, noWait: true)
         case .waiting(let until):
             let time = min(max(until - monotonicNow(), 1_000_000), Self.bellTime)
-            desk.pull(PullRequest(id: id, count: count, expires: .nanoseconds(time), noWait: false))
+            request = PullRequest(id: id, count: count, expires: .nanoseconds(time), noWait: false)
         }
+        if !desk.pull(request) { pullEnded(id, .notSent) }
     }
 
     private func received(_ handed: LockMachine.Handed) -> ReceivedEvent? {

@@ -7,6 +7,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
     private unowned let shard: DeliveryShard
     private let services: DeliveryServices
     private let index: UInt32
+    private let record: SubscriptionRecord
     private let desk: MessageDesk
     private let sink: any DeliverySink
     private let batch: SubscriptionConfig.Batch?
@@ -41,6 +42,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
         self.shard = shard
         self.services = services
         self.index = index
+        record = plan.record
         self.sink = sink
         batch = plan.subscription.config.batch
         isAside = plan.isForDeadLetters
@@ -152,7 +154,8 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
         switch command {
         case .pull(let id, let count):
             pulls.insert(id)
-            desk.pull(PullRequest(id: id, count: count, expires: Self.pullTime, noWait: false))
+            let request = PullRequest(id: id, count: count, expires: Self.pullTime, noWait: false)
+            if !desk.pull(request) { pullEnded(id, .notSent) }
         case .attempt(let sequence, let number): attempt(sequence, number)
         case .acknowledge(let sequence):
             if !desk.settle(sequence, .acknowledge) { inputs.append(.settled(sequence: sequence, confirmed: false)) }
@@ -169,11 +172,17 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
             }
         case .lapsed(let sequence, let unattempted): desk.lapse(sequence, unattempted: unattempted)
         case .forget(let sequence, let settled): desk.forget(sequence, settled: settled)
-        case .disable(let reason): if !isAside { services.disable(key, reason.sentence) }
+        case .disable(let reason): disable(reason.sentence)
         case .breaker(let state):
             let text = "circuit breaker \(state.word)" + (lastError.map { ": \($0.text)" } ?? "")
             services.log(DeliveryLogLine(key: key, text: text, isWarning: state != .closed))
         }
+    }
+
+    private func disable(_ reason: String) {
+        guard isAside else { return services.disable(record, reason) }
+        let text = "the dead letter sink is left alone from now on: \(reason)"
+        services.log(DeliveryLogLine(key: key, text: text, isWarning: true))
     }
 
     private func attempt(_ sequence: UInt64, _ number: Int) {

@@ -72,7 +72,7 @@ final class SkipDesk: @unchecked Sendable {
     private func giveBack(_ skip: Skip) {
         let (loop, shard) = (shard.loop, shard)
         services.ledger.record(consumer, skip.sequence, total: skip.deliveries) {
-            loop.execute { shard.tell(skip.ack, .release(delay: .zero)) }
+            loop.execute { shard.tell(skip.ack, .release(delay: .seconds(1))) }
         }
     }
 }

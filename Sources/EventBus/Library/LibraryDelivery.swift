@@ -11,6 +11,8 @@ final class LibraryDelivery: Sendable {
     private struct Running: Sendable {
         var task: Task<Void, Never>?
         var hasEnded = false
+        /// Calls of `unsubscribe` that need the loop.
+        var retiring = 0
         /// What delivers to handlers, by number.
         var places: [UInt64: Served] = [:]
         var lastPlace: UInt64 = 0
@@ -55,8 +57,15 @@ final class LibraryDelivery: Sendable {
     }
 
     func unsubscribe(_ number: UInt64, _ subscription: Subscription) async {
-        guard let served = running.withLock({ $0.places.removeValue(forKey: number) }) else { return }
+        let found = running.withLock { running -> Served? in
+            // The end lets handlers finish by itself, and then nothing runs on the loop any more.
+            guard !running.hasEnded, let served = running.places.removeValue(forKey: number) else { return nil }
+            running.retiring += 1
+            return served
+        }
+        guard let served = found else { return }
         await host.engine.retire(served.place)
+        running.withLock { $0.retiring -= 1 }
         // Nobody could find the position of a transient one again.
         if subscription.isTransient { try? await host.registry.delete(subscription.key) }
     }
@@ -69,8 +78,15 @@ final class LibraryDelivery: Sendable {
             running.places.filter { $0.value.record.key == record.key && $0.value.record.revision < record.revision }
         }
         for (number, served) in stale {
-            guard !served.record.isServedLike(record), let place = host.engine.engage(record, makeSink: served.makeSink)
-            else { continue }
+            if served.record.isServedLike(record) {
+                running.withLock { running in
+                    guard let now = running.places[number], now.record.revision < record.revision else { return }
+                    running.places[number]?.record = record
+                }
+                host.engine.setRunning(served.place, record.isActive)
+                continue
+            }
+            guard let place = host.engine.engage(record, makeSink: served.makeSink) else { continue }
             let retiring = running.withLock { running in
                 // Unsubscribed or replaced meanwhile: then the new worker is the one too many.
                 guard let now = running.places[number], now.record.revision < record.revision else { return place }
@@ -106,6 +122,12 @@ final class LibraryDelivery: Sendable {
             running.task = Task {
                 let tasks = Task { await loop.run() }
                 await host.run(drainTime: Self.drainTime) { [weak self] in self?.follow($0) }
+                // A cancelled task does not sleep: the waiting has one of its own.
+                await Task { [weak self] in
+                    while self?.running.withLock({ $0.retiring > 0 }) ?? false {
+                        try? await Task.sleep(for: .milliseconds(10))
+                    }
+                }.value
                 loop.finish()
                 await tasks.value
             }

@@ -108,7 +108,9 @@ struct DeadLetterPages: Sendable {
                 into: events,
                 prefix: prefix,
                 refusal: { letter in
-                    registry.record(letter.subscription) == nil ? "its subscription is gone" : nil
+                    guard let record = registry.record(letter.subscription) else { return "its subscription is gone" }
+                    if record.letsThrough(letter.originalSubject ?? "", prefix: prefix) { return nil }
+                    return "its subscription takes no events of this type any more"
                 }
             )
         }

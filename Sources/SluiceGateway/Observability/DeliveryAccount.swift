@@ -13,6 +13,8 @@ final class DeliveryAccount: Sendable {
     /// What was handed on since the start.
     private let told = Locked<[SubscriptionKey: DeliveryCounts]>([:])
 
+    /// So many subscriptions that are gone are remembered.
+    private static let goneMax = 10_000
     private static let interval = Duration.seconds(1)
 
     /// - Returns: `nil` where no counters of tenants are kept.
@@ -40,7 +42,8 @@ final class DeliveryAccount: Sendable {
 
     private func growth(_ reports: [SubscriptionKey: DeliveryReport]) -> [(TenantName, DeliveryCounts)] {
         told.withLock { told in
-            reports.map { key, report in
+            if told.count > reports.count + Self.goneMax { told = told.filter { reports[$0.key] != nil } }
+            return reports.map { key, report in
                 (key.tenant, told[key, default: DeliveryCounts()].raise(to: DeliveryCounts(report)))
             }
         }

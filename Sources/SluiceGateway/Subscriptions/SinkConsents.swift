@@ -36,8 +36,8 @@ final class SinkConsents: Sendable {
     }
 
     let registry: SubscriptionRegistry
-    private let sinks: PushSinks
-    private let settings: Settings
+    let sinks: PushSinks
+    let settings: Settings
     private let logger: Logger
     private let waiting = Locked<[SubscriptionKey: Waiting]>([:])
 

@@ -160,6 +160,7 @@ struct SubscriptionPages: Sendable {
             throw Problem(error)
         }
         try await screening.check(subscription, on: channel.eventLoop)
+        try await consents.checkDeadLetterSink(of: subscription)
         return subscription
     }
 
