@@ -125,10 +125,15 @@ extension DeliveryMachine {
         }
     }
 
-    mutating func attempted(_ sequence: UInt64, _ result: AttemptResult, _ commands: inout [Command]) {
+    mutating func attempted(
+        _ sequence: UInt64,
+        _ result: AttemptResult,
+        isShared: Bool,
+        _ commands: inout [Command]
+    ) {
         guard let place = entries.find(sequence), entries[place].stage == .attempting else { return }
         inFlight -= 1
-        observe(sequence, result)
+        observe(sequence, result, isShared: isShared)
         let number = entries[place].count.number
         switch Verdict.of(result, attempt: number, policy: policy) {
         case .delivered:
@@ -155,12 +160,12 @@ extension DeliveryMachine {
     }
 
     /// Learns from a result about the endpoint.
-    private mutating func observe(_ sequence: UInt64, _ result: AttemptResult) {
+    private mutating func observe(_ sequence: UInt64, _ result: AttemptResult, isShared: Bool) {
         let health = result.health
         if probe == sequence {
             probe = nil
             breaker?.recordProbe(failed: health == .unknown ? nil : health == .bad, now: clock)
-        } else if health != .unknown {
+        } else if health != .unknown, !isShared {
             breaker?.record(failed: health == .bad, now: clock)
         }
         if let pause = result.pauseAsked {
@@ -174,7 +179,7 @@ extension DeliveryMachine {
             failuresInRow = 0
         } else {
             failingSince = failingSince ?? clock
-            failuresInRow += 1
+            if !isShared { failuresInRow += 1 }
         }
     }
 
@@ -188,7 +193,7 @@ extension DeliveryMachine {
             entries[place].wasAttempted = true
             inFlight += 1
             // Whoever can never be tried must not come back for ever.
-            return attempted(entries[place].sequence, .failed, &commands)
+            return attempted(entries[place].sequence, .failed, isShared: false, &commands)
         }
         if mode != .running { return handBack(place, &commands) }
         entries[place].stage = .resting

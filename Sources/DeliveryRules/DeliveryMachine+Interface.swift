@@ -17,8 +17,9 @@ extension DeliveryMachine {
         case skipped(pull: UInt32, count: Int)
         /// Nothing more comes in answer to a pull, whatever the reason.
         case pullEnded(UInt32)
-        /// The one answer to `attempt`.
-        case attempted(sequence: UInt64, AttemptResult)
+        /// The one answer to `attempt`; `isShared` for all but the first of the attempts that were one request, whose result
+        /// says nothing more about the endpoint.
+        case attempted(sequence: UInt64, AttemptResult, isShared: Bool = false)
         /// The one answer to `acknowledge` and to `release`.
         case settled(sequence: UInt64, confirmed: Bool)
         /// The one answer to `deadLetter`.

@@ -70,7 +70,8 @@ package struct DeliveryMachine: Sendable {
         case .arrived(let arrival): arrived(arrival, &commands)
         case .skipped(let pull, let count): pulls.came(count, for: pull)
         case .pullEnded(let pull): pulls.end(pull, now: clock)
-        case .attempted(let sequence, let result): attempted(sequence, result, &commands)
+        case .attempted(let sequence, let result, let isShared):
+            attempted(sequence, result, isShared: isShared, &commands)
         case .settled(let sequence, let confirmed): settled(sequence, confirmed, &commands)
         case .deadLettered(let sequence, let stored): deadLettered(sequence, stored, &commands)
         case .connectionLost: disconnect()

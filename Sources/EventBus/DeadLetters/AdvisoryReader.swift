@@ -1,4 +1,4 @@
-import DeliveryRules
+package import DeliveryRules
 package import JetStream
 package import Logging
 
@@ -42,6 +42,7 @@ package struct AdvisoryReader: Sendable {
     private let plan: StreamPlan
     private let owner: @Sendable (_ consumer: String) -> Owner
     private let observe: @Sendable (Outcome) -> Void
+    private let wrote: @Sendable (SubscriptionKey, DeadLetterReason) -> Void
     private let logger: Logger
 
     /// - Parameters:
@@ -49,18 +50,21 @@ package struct AdvisoryReader: Sendable {
     ///   - plan: the streams.
     ///   - owner: whose consumer of the event stream has this name.
     ///   - observe: told of every advisory, on any thread; returns soon.
+    ///   - wrote: told of every dead letter that is new, likewise.
     package init(
         client: JetStreamClient,
         plan: StreamPlan,
         logger: Logger,
         owner: @escaping @Sendable (_ consumer: String) -> Owner,
-        observe: @escaping @Sendable (Outcome) -> Void = { _ in }
+        observe: @escaping @Sendable (Outcome) -> Void = { _ in },
+        wrote: @escaping @Sendable (SubscriptionKey, DeadLetterReason) -> Void = { _, _ in }
     ) {
         self.client = client
         self.plan = plan
         self.logger = logger
         self.owner = owner
         self.observe = observe
+        self.wrote = wrote
     }
 
     /// Reads until the task is cancelled, whatever happens to the connection, the server or the consumer.
@@ -218,7 +222,8 @@ package struct AdvisoryReader: Sendable {
         _ event: StoredMessage,
         _ advisory: Advisory,
         _ key: SubscriptionKey,
-        isFirst: Bool
+        isFirst: Bool,
+        after deleted: UInt64? = nil
     ) async -> Outcome {
         let history = DeadLetterHistory(
             reason: advisory.reason,
@@ -231,10 +236,23 @@ package struct AdvisoryReader: Sendable {
             of: key,
             history,
             stream: plan.deadLetters.name,
+            after: deleted,
             bytesMax: client.serverInfo?.maxPayload ?? .max
         )
         switch await client.publish(message) {
-        case .stored: return .deadLettered(key, sequence: advisory.sequence)
+        case .stored(let letter, let duplicate):
+            if duplicate {
+                // The stream knows its id, but somebody may have deleted the letter since.
+                let found: StoredMessage?
+                do {
+                    found = try await client.message(in: plan.deadLetters.name, sequence: letter)
+                } catch {
+                    return .postponed
+                }
+                if found == nil { return await write(event, advisory, key, isFirst: isFirst, after: letter) }
+            }
+            if !duplicate { wrote(key, advisory.reason) }
+            return .deadLettered(key, sequence: advisory.sequence)
         case .rejected(let rejection) where rejection.kind == .tooLarge || rejection.kind == .headersTooLarge:
             DeadLetterLog.refused(key, advisory.sequence, rejection.description, logger)
             return .notStorable(key, sequence: advisory.sequence)

@@ -102,17 +102,20 @@ package enum DeadLetterMessage {
     ///   - key: the subscription that could not take it.
     ///   - history: why, and what happened.
     ///   - stream: the stream of the dead letters.
+    ///   - deleted: the sequence that an earlier letter of the same event had, which is not there any more.
     ///   - bytesMax: the server's `max_payload`. The error text, then the trace context are left out where they do not fit.
     package static func make(
         _ origin: DeadLetterOrigin,
         of key: SubscriptionKey,
         _ history: DeadLetterHistory,
         stream: StreamName,
+        after deleted: UInt64? = nil,
         bytesMax: Int = .max
     ) -> OutboundMessage {
+        let again = deleted.map { ":\($0)" } ?? ""
         let carried = CarriedHeaders(origin.headers)
         var headers = MessageHeaders(
-            messageID: HeaderValue("dlq:\(origin.stream):\(origin.sequence):\(key.durableName)"),
+            messageID: HeaderValue("dlq:\(origin.stream):\(origin.sequence):\(key.durableName)\(again)"),
             contentType: carried.contentType,
             traceparent: carried.trace.parent,
             tracestate: carried.trace.state

@@ -92,6 +92,7 @@ package final class DeliveryEngine: Sendable {
             }
         }
         tokens = LockTokens(replica: parts.replica)
+        let letters = parts.deadLetters
         let courier = DeadLetterCourier(client: parts.client, stream: parts.deadLetters, logger: parts.logger)
         self.courier = courier
         watch = DeliveryWatch(client: parts.client, registry: parts.registry, stream: parts.events) { key in
@@ -109,6 +110,13 @@ package final class DeliveryEngine: Sendable {
                     } else {
                         await Self.restore(key, registry, logger)
                     }
+                }
+            },
+            hasLetter: { sequence in
+                do throws(JetStreamError) {
+                    return try await client.message(in: letters, sequence: sequence) != nil
+                } catch {
+                    return nil
                 }
             },
             disable: { record, reason in Task { await Self.disable(record, reason, registry, logger) } },
@@ -208,8 +216,11 @@ package final class DeliveryEngine: Sendable {
         if let old, old.subscription.config.deadLetterSink != nil, new?.subscription.config.deadLetterSink == nil {
             Task { await courier.end(key) }
         }
-        guard let new, new.subscription.deliveryProtocol != .nats, new.subscription.deliveryProtocol != .handler else {
-            return retire(key)
+        guard let new, new.subscription.deliveryProtocol != .handler else { return retire(key) }
+        if new.subscription.deliveryProtocol == .nats {
+            // Native clients serve themselves; what they give up goes to its sink all the same.
+            retire(key)
+            return engageAside(new)
         }
         if let place = place(of: key) {
             if let old, old.isServedLike(new) {
@@ -232,8 +243,13 @@ package final class DeliveryEngine: Sendable {
     /// Starts a worker for a subscription, which is retired when the subscription changes.
     private func engage(_ record: SubscriptionRecord) {
         guard let place = engage(record, makeSink: nil) else { return }
-        let aside = DeadLetterCourier.plan(record, services).map { engage($0, isActive: true, nil) }
         places.withLock { $0[record.key] = place }
+        engageAside(record)
+    }
+
+    /// Starts the worker that takes a subscription's dead letters to their sink, if it has one.
+    private func engageAside(_ record: SubscriptionRecord) {
+        let aside = DeadLetterCourier.plan(record, services).map { engage($0, isActive: true, nil) }
         asides.withLock { $0[record.key] = aside }
     }
 

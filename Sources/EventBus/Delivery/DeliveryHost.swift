@@ -1,3 +1,4 @@
+package import DeliveryRules
 import JetStream
 import Logging
 
@@ -11,6 +12,8 @@ package final class DeliveryHost: Sendable {
     private let client: JetStreamClient
     private let ledgerBucket: KeyValueBucket
     private let advisories: AdvisoryReader
+    /// What this replica wrote for native consumers, by reason.
+    private let nativeLetters: Locked<[SubscriptionKey: [DeadLetterReason: UInt64]]>
     private let servesAll: Bool
     private let logger: Logger
     private let connection = Locked<@Sendable (ConnectionState) -> Void>({ _ in })
@@ -69,11 +72,19 @@ package final class DeliveryHost: Sendable {
         registry = SubscriptionRegistry(client: client, settings: settings, logger: logger)
         let registry = registry
         deadLetters = DeadLetterBox(client: client, stream: configuration.streams.deadLetters.name)
-        advisories = AdvisoryReader(client: client, plan: configuration.streams, logger: logger) { durable in
-            guard let key = SubscriptionKey(durableName: durable) else { return .nobody }
-            guard registry.isCurrent else { return .unknown }
-            return registry.record(key)?.subscription.deliveryProtocol == .nats ? .subscription(key) : .nobody
-        }
+        let nativeLetters = Locked<[SubscriptionKey: [DeadLetterReason: UInt64]]>([:])
+        self.nativeLetters = nativeLetters
+        advisories = AdvisoryReader(
+            client: client,
+            plan: configuration.streams,
+            logger: logger,
+            owner: { durable in
+                guard let key = SubscriptionKey(durableName: durable) else { return .nobody }
+                guard registry.isCurrent else { return .unknown }
+                return registry.record(key)?.subscription.deliveryProtocol == .nats ? .subscription(key) : .nobody
+            },
+            wrote: { key, reason in nativeLetters.withLock { $0[key, default: [:]][reason, default: 0] += 1 } }
+        )
         engine = DeliveryEngine(
             DeliveryEngine.Parts(
                 client: client,
@@ -89,6 +100,9 @@ package final class DeliveryHost: Sendable {
             )
         )
     }
+
+    /// How many dead letters this replica wrote for native consumers, by subscription and reason.
+    package var nativeDeadLetters: [SubscriptionKey: [DeadLetterReason: UInt64]] { nativeLetters.withLock { $0 } }
 
     /// Connects and delivers until the task is cancelled, then gives back what is in hand, at most `drainTime` long.
     ///

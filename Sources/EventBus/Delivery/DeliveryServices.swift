@@ -11,6 +11,8 @@ struct DeliveryServices: Sendable {
     let isCurrent: @Sendable (SubscriptionRecord) async -> Bool?
     /// Called when a subscription's consumer is not there, or the one for its dead letters.
     let consumerGone: @Sendable (_ key: SubscriptionKey, _ isForDeadLetters: Bool) -> Void
+    /// Whether the stream of dead letters still has a message; nil if that cannot be known now.
+    let hasLetter: @Sendable (UInt64) async -> Bool?
     /// Called when a subscription as it is in this record is to be disabled, with the reason for people.
     let disable: @Sendable (SubscriptionRecord, String) -> Void
     /// Told how long each attempt took, in nanoseconds; returns at once.

@@ -14,6 +14,8 @@ struct HeldMessages {
         /// Why it is no event.
         let fault: String?
         var history = DeliveryHistory()
+        /// Why it is becoming a dead letter.
+        var burial: (reason: DeadLetterReason, attempts: Int)?
         /// Whether hand-backs of it are recorded.
         var isRecorded = false
     }

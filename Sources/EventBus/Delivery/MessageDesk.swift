@@ -194,23 +194,59 @@ final class MessageDesk: @unchecked Sendable {
             services.log(DeliveryLogLine(key: key, text: text, isWarning: true))
             return .done
         }
+        held[slot]?.burial = (reason, attempts)
+        publishLetter(slot)
+        return .begun
+    }
+
+    /// - Parameter deleted: the sequence of an earlier letter of the event, which is not there any more.
+    private func publishLetter(_ slot: UInt32, after deleted: UInt64? = nil) {
+        guard let entry = held[slot], let burial = entry.burial else { return }
         let history = entry.history
         let letter = DeadLetterMessage.make(
             DeadLetterOrigin(entry.message, stream: stream),
             of: key,
             DeadLetterHistory(
-                reason: reason,
-                attempts: attempts,
+                reason: burial.reason,
+                attempts: burial.attempts,
                 lastStatus: history.lastStatus,
                 lastError: history.lastError ?? entry.fault,
                 firstTime: history.first,
                 lastTime: history.last
             ),
             stream: services.deadLetters,
+            after: deleted,
             bytesMax: shard.payloadMax
         )
         shard.publishLetter(letter, worker, slot: slot)
-        return .begun
+    }
+
+    /// Takes the outcome of storing a dead letter; `then` gets the event's sequence and whether its letter is there, on the
+    /// loop, later if it has to be looked up.
+    func letterPublished(
+        _ slot: UInt32,
+        _ outcome: PublishOutcome,
+        then: @escaping @Sendable (UInt64, Bool) -> Void
+    ) {
+        guard let sequence = sequence(in: slot) else { return }
+        switch outcome {
+        case .stored(_, duplicate: false): then(sequence, true)
+        case .stored(let letter, duplicate: true):
+            // The stream knows its id, but somebody may have deleted the letter, or put it back, since.
+            let (loop, services) = (shard.loop, services)
+            Task {
+                let isThere = await services.hasLetter(letter)
+                loop.execute {
+                    guard self.sequence(in: slot) == sequence else { return }
+                    if isThere == false { return self.publishLetter(slot, after: letter) }
+                    then(sequence, isThere == true)
+                }
+            }
+        case .rejected, .notSent, .unknown:
+            let text = "dead letter of \(sequence) not stored: \(outcome)"
+            services.log(DeliveryLogLine(key: key, text: text, isWarning: true))
+            then(sequence, false)
+        }
     }
 
     /// The delivery ran out while it waited here.

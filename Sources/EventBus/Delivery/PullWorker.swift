@@ -146,12 +146,9 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
     }
 
     func letterPublished(slot: UInt32, _ outcome: PublishOutcome) {
-        guard let sequence = desk.sequence(in: slot) else { return }
-        if case .stored = outcome { return send(.deadLettered(sequence: sequence, stored: true)) }
-        services.log(
-            DeliveryLogLine(key: key, text: "dead letter of \(sequence) not stored: \(outcome)", isWarning: true)
-        )
-        send(.deadLettered(sequence: sequence, stored: false))
+        desk.letterPublished(slot, outcome) { [weak self] sequence, stored in
+            self?.send(.deadLettered(sequence: sequence, stored: stored))
+        }
     }
 
     // MARK: What is decided

@@ -107,15 +107,18 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
     }
 
     func letterPublished(slot: UInt32, _ outcome: PublishOutcome) {
-        guard let sequence = desk.sequence(in: slot) else { return }
-        if case .stored = outcome { return send(.deadLettered(sequence: sequence, stored: true)) }
-        services.log(
-            DeliveryLogLine(key: key, text: "dead letter of \(sequence) not stored: \(outcome)", isWarning: true)
-        )
-        send(.deadLettered(sequence: sequence, stored: false))
+        desk.letterPublished(slot, outcome) { [weak self] sequence, stored in
+            self?.send(.deadLettered(sequence: sequence, stored: stored))
+        }
     }
 
-    private func attempted(_ sequence: UInt64, _ report: AttemptReport, since start: Instant) {
+    /// - Parameter isShared: whether another attempt of the same request has been told of.
+    private func attempted(
+        _ sequence: UInt64,
+        _ report: AttemptReport,
+        since start: Instant,
+        isShared: Bool = false
+    ) {
         let took = max(monotonicNow() - start, 0)
         attemptNanoseconds += took
         services.attemptTook(took)
@@ -124,7 +127,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
             failed += 1
             lastError = (error, WallClock.milliseconds)
         }
-        send(.attempted(sequence: sequence, report.result))
+        send(.attempted(sequence: sequence, report.result, isShared: isShared))
     }
 
     // MARK: What is decided
@@ -211,12 +214,16 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
         gathering += 1
         let start = monotonicNow()
         let deliveries = gathered.compactMap { desk.delivery($0.sequence, attempt: $0.number) }
-        let sent = Set(deliveries.map(\.sequence))
+        let sequences = deliveries.map(\.sequence)
+        let sent = Set(sequences)
         let rest = gathered.filter { !sent.contains($0.sequence) }
         gathered.removeAll(keepingCapacity: true)
         if !deliveries.isEmpty {
             sink.deliver(batch: deliveries) { [weak self] report in
-                for sequence in sent { self?.attempted(sequence, report, since: start) }
+                for (index, sequence) in sequences.enumerated() {
+                    // One request is one failure of the sink, however many events it held.
+                    self?.attempted(sequence, report, since: start, isShared: index > 0)
+                }
             }
         }
         for (sequence, _) in rest { send(.attempted(sequence: sequence, .undeliverable)) }

@@ -25,9 +25,11 @@ extension SubscriptionRegistry {
         consent: SinkConsent
     ) async throws(SubscriptionError) -> SubscriptionRecord {
         guard isCurrent else { throw .unavailable("subscriptions are still being read") }
-        guard table.withLock({ $0.count(of: subscription.tenant) }) < settings.perTenantMax else {
+        // Those that are being stored count too: many at once are no way around the limit.
+        guard table.withLock({ $0.takePlace(of: subscription.tenant, max: settings.perTenantMax) }) else {
             throw .tooMany(limit: settings.perTenantMax)
         }
+        defer { table.withLock { $0.givePlaceBack(of: subscription.tenant) } }
         let filter = try serverFilter(subscription)
         let start = try await firstSequence(subscription.config.startAt)
         let now = Timestamp.now()

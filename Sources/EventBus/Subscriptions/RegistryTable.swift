@@ -18,6 +18,8 @@ struct RegistryTable: Sendable {
     }
 
     private var slots: [SubscriptionKey: Slot] = [:]
+    /// How many of each tenant's are being stored just now.
+    private var places: [TenantName: Int] = [:]
     /// Whether everything that was stored has been seen.
     var isCurrent = false
 
@@ -29,6 +31,20 @@ struct RegistryTable: Sendable {
     /// How many a tenant has.
     func count(of tenant: TenantName) -> Int {
         slots.count { $0.key.tenant == tenant && $0.value.record != nil }
+    }
+
+    /// Keeps a place for one more of a tenant, to be given back when it is stored or is not going to be; false if the
+    /// tenant has as many as it may have.
+    mutating func takePlace(of tenant: TenantName, max: Int) -> Bool {
+        guard count(of: tenant) + places[tenant, default: 0] < max else { return false }
+        places[tenant, default: 0] += 1
+        return true
+    }
+
+    /// Gives back a place that was kept.
+    mutating func givePlaceBack(of tenant: TenantName) {
+        let left = places[tenant, default: 1] - 1
+        places[tenant] = left > 0 ? left : nil
     }
 
     /// Takes an own change that was stored under this revision.

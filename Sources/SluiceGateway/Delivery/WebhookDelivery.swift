@@ -13,6 +13,8 @@ final class WebhookDelivery: DeliverySink {
     private let signer: StandardWebhooks.Signer?
     private let timeout: Duration
     private let isForDeadLetters: Bool
+    /// What must not be shown although a sink sends it back (S-25).
+    private let secrets: [String]
 
     /// - Throws: ``WebhookSink/Fault`` and `SinkURL.Fault`, if what was stored cannot be sent to.
     init(_ plan: DeliveryPlan, client: WebhookClient, timeout: Duration) throws {
@@ -28,6 +30,7 @@ final class WebhookDelivery: DeliverySink {
         if let credential = subscription.sinkCredential { fields.append(credential.field) }
         // HOOK-04: every delivery after a granted handshake names the origin that was consented to.
         if let origin = plan.consentedOrigin { fields.append(("webhook-request-origin", origin)) }
+        self.secrets = subscription.sinkCredential?.secrets ?? []
         sink = try WebhookSink(
             url: Webhooks.SinkURL(parsing: subscription.sink?.text ?? ""),
             partition: subscription.key.durableName,
@@ -93,7 +96,7 @@ final class WebhookDelivery: DeliverySink {
     private func send(_ request: WebhookRequest, mayRepeat: Bool, _ done: @escaping (AttemptReport) -> Void) {
         client.send(request) { [self] result in
             switch result {
-            case .success(let response): done(AttemptReport(response))
+            case .success(let response): done(AttemptReport(response, hiding: secrets))
             case .failure(let failure):
                 // A connection that the sink closed as idle just then: the same attempt goes on a fresh one, once.
                 if mayRepeat, failure.progress == .noAnswer(closedUnused: true) {
@@ -107,13 +110,29 @@ final class WebhookDelivery: DeliverySink {
 
 extension AttemptReport {
     /// What an answer means.
-    fileprivate init(_ response: WebhookResponse) {
+    ///
+    /// - Parameter secrets: what is not to be told of the answer's body.
+    fileprivate init(_ response: WebhookResponse, hiding secrets: [String]) {
         var error: String?
         if !(200..<300).contains(response.status) {
-            let body = String(decoding: response.bodyPrefix.prefix(256), as: UTF8.self)
+            let kept = Self.hide(secrets, in: String(decoding: response.bodyPrefix, as: UTF8.self))
+            let body = String(decoding: kept.utf8.prefix(256), as: UTF8.self)
             error = "the sink answered \(response.status)" + (body.isEmpty ? "" : ": \(body)")
         }
         self.init(.answered(status: response.status, retryAfter: response.retryAfter), error: error)
+    }
+
+    /// A text without the secrets, also where it was cut off within one.
+    private static func hide(_ secrets: [String], in text: String) -> String {
+        var text = text
+        for secret in secrets {
+            text = text.replacing(secret, with: "[secret]")
+            let cut = stride(from: min(secret.utf8.count - 1, text.utf8.count), through: 8, by: -1).first { count in
+                text.utf8.suffix(count).elementsEqual(secret.utf8.prefix(count))
+            }
+            if let cut { text = String(decoding: text.utf8.dropLast(cut), as: UTF8.self) + "[secret]" }
+        }
+        return text
     }
 
     /// What no answer means.
@@ -125,6 +144,17 @@ extension AttemptReport {
         case .addressForbidden, .resolveFailed, .connectFailed, .tlsFailed, .timeout, .reset, .responseTooLarge,
             .badResponse:
             self.init(.failed, error: failure.text)
+        }
+    }
+}
+
+extension SinkCredential {
+    /// The texts that give it away, the longest first.
+    fileprivate var secrets: [String] {
+        switch self {
+        case .plain(_, let secret): [String(field.value.dropFirst("Basic ".count)), secret].filter { !$0.isEmpty }
+        case .accessToken(let token, _): [token]
+        case .header(_, let value): [value]
         }
     }
 }

@@ -10,6 +10,8 @@ struct DeliveryState: Sendable {
     var reports: [SubscriptionKey: DeliveryReport] = [:]
     /// Where the consumers stand, by subscription.
     var positions: [SubscriptionKey: SubscriptionPosition] = [:]
+    /// What this replica wrote as dead letters for native consumers.
+    var nativeLetters: [SubscriptionKey: [DeadLetterReason: UInt64]] = [:]
     /// How many subscriptions are in each state, by the state's name.
     var states: [String: Int] = [:]
 
@@ -17,6 +19,7 @@ struct DeliveryState: Sendable {
     init(_ host: DeliveryHost) async {
         reports = await host.engine.reports()
         positions = host.engine.positions
+        nativeLetters = host.nativeDeadLetters
         for record in host.registry.all { states[record.state.name, default: 0] += 1 }
     }
 }
@@ -44,7 +47,15 @@ struct DeliverySeries: Sendable {
             }
             sums[label(of: key), default: Sum()].add(report)
         }
+        for (key, letters) in state.nativeLetters {
+            for (reason, count) in letters {
+                reasons[reason.rawValue, default: 0] += count
+                sums[label(of: key), default: Sum()].deadLettered += count
+            }
+        }
         for (key, position) in state.positions { sums[label(of: key), default: Sum()].add(position) }
+        // Nothing waits any more for a subscription that is gone; what was counted stays.
+        for key in named.withLock({ $0 }) where sums[key.description] == nil { sums[key.description] = Sum() }
         for reason in DeadLetterReason.allCases {
             raise("sluice_dead_letters_total", reasons[reason.rawValue] ?? 0, ("reason", reason.rawValue))
         }

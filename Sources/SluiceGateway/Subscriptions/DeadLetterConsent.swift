@@ -8,7 +8,7 @@ extension SinkConsents {
     /// One that the subscription has already is not asked again.
     func checkDeadLetterSink(of subscription: Subscription) async throws(Problem) {
         guard settings.isRequired, let sink = subscription.config.deadLetterSink,
-            sink != registry.record(subscription.key)?.subscription.config.deadLetterSink,
+            sink != subscription.sink, sink != registry.record(subscription.key)?.subscription.config.deadLetterSink,
             let fault = await objection(of: sink.text, to: subscription)
         else { return }
         var problems = ViolationList()

@@ -126,6 +126,10 @@ struct SubscriptionPages: Sendable {
         _ request: Request
     ) async throws(Problem) -> Response {
         let key = try key(id, request)
+        if verb == .pause, registry.record(key)?.subscription.deliveryProtocol == .nats {
+            let detail = "nats-server serves native clients and goes on: stop the clients, or delete the subscription"
+            throw Problem(kind: .wrongProtocol, detail: detail)
+        }
         do throws(SubscriptionError) {
             switch verb {
             case .pause: return answer(try await registry.pause(key))
