@@ -26,10 +26,10 @@ extension SubscriptionRegistry {
     ) async throws(SubscriptionError) -> SubscriptionRecord {
         guard isCurrent else { throw .unavailable("subscriptions are still being read") }
         // Those that are being stored count too: many at once are no way around the limit.
-        guard table.withLock({ $0.takePlace(of: subscription.tenant, max: settings.perTenantMax) }) else {
+        guard table.withLock({ $0.takePlace(of: subscription.key, max: settings.perTenantMax) }) else {
             throw .tooMany(limit: settings.perTenantMax)
         }
-        defer { table.withLock { $0.givePlaceBack(of: subscription.tenant) } }
+        defer { table.withLock { $0.givePlaceBack(of: subscription.key) } }
         let filter = try serverFilter(subscription)
         let start = try await firstSequence(subscription.config.startAt)
         let now = Timestamp.now()

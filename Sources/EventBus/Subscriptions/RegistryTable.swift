@@ -18,8 +18,8 @@ struct RegistryTable: Sendable {
     }
 
     private var slots: [SubscriptionKey: Slot] = [:]
-    /// How many of each tenant's are being stored just now.
-    private var places: [TenantName: Int] = [:]
+    /// Which are being stored just now.
+    private var places: Set<SubscriptionKey> = []
     /// Whether everything that was stored has been seen.
     var isCurrent = false
 
@@ -33,19 +33,18 @@ struct RegistryTable: Sendable {
         slots.count { $0.key.tenant == tenant && $0.value.record != nil }
     }
 
-    /// Keeps a place for one more of a tenant, to be given back when it is stored or is not going to be; false if the
+    /// Keeps a place for one more of its tenant, to be given back when it is stored or is not going to be; false if the
     /// tenant has as many as it may have.
-    mutating func takePlace(of tenant: TenantName, max: Int) -> Bool {
-        guard count(of: tenant) + places[tenant, default: 0] < max else { return false }
-        places[tenant, default: 0] += 1
+    mutating func takePlace(of key: SubscriptionKey, max: Int) -> Bool {
+        // One that is stored already, and about to be told so, counts once.
+        let coming = places.count { $0.tenant == key.tenant && slots[$0]?.record == nil }
+        guard count(of: key.tenant) + coming < max else { return false }
+        places.insert(key)
         return true
     }
 
     /// Gives back a place that was kept.
-    mutating func givePlaceBack(of tenant: TenantName) {
-        let left = places[tenant, default: 1] - 1
-        places[tenant] = left > 0 ? left : nil
-    }
+    mutating func givePlaceBack(of key: SubscriptionKey) { places.remove(key) }
 
     /// Takes an own change that was stored under this revision.
     mutating func apply(_ key: SubscriptionKey, _ record: SubscriptionRecord?, revision: UInt64) {
