@@ -11,6 +11,8 @@ package struct SubscriptionPosition: Sendable, Equatable {
     package var redelivered: Int
     /// Everything up to this sequence is settled.
     package var floor: UInt64
+    /// How many deliveries were made so far.
+    var deliveries: UInt64 = 0
     /// How old the oldest event is that is not settled, in whole seconds; nil if there is none.
     package var oldestAgeSeconds: Int64?
     /// Events that the stream's limits took before they were settled, as far as this replica saw; at least so many.
@@ -80,6 +82,7 @@ final class DeliveryWatch: Sendable {
             floor: max(info.ackFloorStreamSequence, record.start - 1),
             oldestAgeSeconds: nil
         )
+        position.deliveries = info.deliveredConsumerSequence
         if position.pending > 0 || position.unsettled > 0 {
             position.oldestAgeSeconds = try await oldestAge(after: position.floor, info.configuration.filterSubjects)
         }
@@ -106,19 +109,20 @@ final class DeliveryWatch: Sendable {
         return oldest
     }
 
-    /// How many events the stream's limits took unsettled since the last look: those that were unsettled or not delivered
-    /// then, lay before the stream's present first sequence, and cannot have been settled since, as the floor stood still.
+    /// How many events the stream's limits, or a purge, took unsettled since the last look; at least so many: what is not
+    /// outstanding any more and cannot have been settled, since settled is at most what was delivered then or since.
     private func expired(
         since before: SubscriptionPosition,
         _ now: SubscriptionPosition
     ) async throws(JetStreamError) -> UInt64 {
-        let outstandingBefore = before.pending + UInt64(before.unsettled)
-        let outstandingNow = now.pending + UInt64(now.unsettled)
-        guard outstandingBefore > outstandingNow, before.floor == now.floor || now.floor < before.floor else {
-            return 0
-        }
-        guard let info = try await client.streamInfo(stream), info.state.firstSequence > now.floor + 1 else { return 0 }
-        return outstandingBefore - outstandingNow
+        let outstandingBefore = before.pending + UInt64(max(before.unsettled, 0))
+        let outstandingNow = now.pending + UInt64(max(now.unsettled, 0))
+        // A consumer that was made anew counts its deliveries from the beginning.
+        guard now.deliveries >= before.deliveries else { return 0 }
+        let settledMax = UInt64(max(before.unsettled, 0)) + now.deliveries - before.deliveries
+        guard outstandingBefore > outstandingNow + settledMax else { return 0 }
+        guard let info = try await client.streamInfo(stream), info.state.firstSequence > before.floor + 1 else { return 0 }
+        return outstandingBefore - outstandingNow - settledMax
     }
 }
 
