@@ -121,7 +121,9 @@ final class DeliveryWatch: Sendable {
         guard now.deliveries >= before.deliveries else { return 0 }
         let settledMax = UInt64(max(before.unsettled, 0)) + now.deliveries - before.deliveries
         guard outstandingBefore > outstandingNow + settledMax else { return 0 }
-        guard let info = try await client.streamInfo(stream), info.state.firstSequence > before.floor + 1 else { return 0 }
+        guard let info = try await client.streamInfo(stream), info.state.firstSequence > before.floor + 1 else {
+            return 0
+        }
         return outstandingBefore - outstandingNow - settledMax
     }
 }
