@@ -27,10 +27,17 @@ extension EndToEnd {
 
         @Test func `every metric of the README is on the page, with its type, and no other`() throws {
             let stack = try GatewayStack(NATSServer.standard, settings: ["REDIS_URL": "redis://127.0.0.1:1"])
+            let client = DeliveryClient(stack)
+            try #require(client.waitUntilReady())
+            try client.subscribe("s", #"{"protocol":"PULL"}"#)
             _ = try stack.exchange(TestEvent().structured())
-            let page = try MetricsPage(stack.gateway.get("/metrics"))
             let readme = try MetricsPage.documented()
             try #require(readme.count > 30)
+            // Where a subscription stands is read in turn, not for each page.
+            _ = try waitUntil(timeout: .seconds(60)) {
+                Set(readme.keys).isSubset(of: try MetricsPage(stack.gateway.get("/metrics")).types.keys)
+            }
+            let page = try MetricsPage(stack.gateway.get("/metrics"))
             for (name, type) in readme { #expect(page.types[name] == type, "\(name)") }
             #expect(Set(page.types.keys).subtracting(readme.keys).isEmpty)
         }
