@@ -75,7 +75,8 @@ import Testing
     @Test func `a hung server confirms nothing, within the deadline, and the lane recovers`() async throws {
         try await withStream(NATSServer.standard, adjust: { $0.settlementTimeout = .seconds(1) }) { server, _, test in
             #expect(await test.publish(5))
-            let consumer = try await test.makeConsumer { $0.ackWait = .seconds(2) }
+            // Longer than the server hangs: nothing is delivered again.
+            let consumer = try await test.makeConsumer { $0.ackWait = .seconds(60) }
             let owner = LaneOwner(test.client)
             try owner.pull(consumer, batch: 5, tag: 1)
             #expect(await owner.end(of: 1) == .complete)

@@ -17,13 +17,29 @@ struct ScriptedResolver: SinkResolver {
 struct AddressTests {
     private static func addresses(_ texts: String...) -> [IPAddress] { texts.compactMap { IPAddress(strict: $0) } }
 
+    /// A receiver at the allowed address, and one on the same port of the forbidden one.
+    private static func receiverAndCanary() async throws -> (receiver: Receiver, canary: Receiver) {
+        var last: (any Error)?
+        for _ in 0..<20 {
+            let receiver = try await Receiver("127.0.0.2", keepsRequests: false) { _, answerer in
+                answerer.answer(200, "connection: close\r\n")
+            }
+            do {
+                let canary = try await Receiver("127.0.0.1", port: receiver.port) { _, answerer in answerer.answer(200)
+                }
+                return (receiver, canary)
+            } catch {
+                // Somebody else has this port there.
+                last = error
+                await receiver.stop()
+            }
+        }
+        throw try #require(last)
+    }
+
     /// A name that is public now and private the next time, ten thousand times: never a connection to the private address.
     @Test func alternatingAnswers() async throws {
-        let receiver = try await Receiver("127.0.0.2", keepsRequests: false) { _, answerer in
-            answerer.answer(200, "connection: close\r\n")
-        }
-        // On the same port of the forbidden address.
-        let canary = try await Receiver("127.0.0.1", port: receiver.port) { _, answerer in answerer.answer(200) }
+        let (receiver, canary) = try await Self.receiverAndCanary()
         let asked = Shared(0)
         let resolver = ScriptedResolver { _ in
             let number = asked.withLock { asked in
