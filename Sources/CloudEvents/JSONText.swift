@@ -24,7 +24,7 @@ extension JSONScanner {
 
     /// The bytes without a byte order mark in front, which RFC 8259 section 8.1 lets readers ignore.
     package static func withoutByteOrderMark(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        text.starts(with: [0xEF, 0xBB, 0xBF]) ? text.dropFirst(3) : text
+        text.first == 0xEF && text.starts(with: [0xEF, 0xBB, 0xBF]) ? text.dropFirst(3) : text
     }
 }
 

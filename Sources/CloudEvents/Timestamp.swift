@@ -26,12 +26,15 @@ public struct Timestamp: Sendable {
 
     /// Makes the UTC text of an instant; `nil` outside the years 0000–9999 or 0…999,999,999 nanoseconds.
     public init?(secondsSinceEpoch seconds: Int64, nanoseconds: Int32 = 0) {
-        guard (0...999_999_999).contains(nanoseconds), (-62_167_219_200...253_402_300_799).contains(seconds) else {
-            return nil
-        }
+        guard Self.isWritable(seconds, nanoseconds) else { return nil }
         text = TimestampReader.write(seconds: seconds, nanoseconds: Int(nanoseconds))
         secondsSinceEpoch = seconds
         isLeapSecond = false
+    }
+
+    /// Whether RFC 3339 has a text for this instant.
+    fileprivate static func isWritable(_ seconds: Int64, _ nanoseconds: Int32) -> Bool {
+        (0...999_999_999).contains(nanoseconds) && (-62_167_219_200...253_402_300_799).contains(seconds)
     }
 
     /// The digits after the decimal point as they came; empty if there are none.
@@ -82,6 +85,21 @@ extension Timestamp: Comparable, Hashable, CustomStringConvertible {
     public var description: String { text }
 }
 
+extension [UInt8] {
+    /// Appends what a ``Timestamp`` of this instant would have as text, in UTC.
+    ///
+    /// - Returns: False, and nothing is appended, outside the years 0000–9999 or 0…999,999,999 nanoseconds.
+    @discardableResult
+    package mutating func append(secondsSinceEpoch seconds: Int64, nanoseconds: Int32 = 0) -> Bool {
+        guard Timestamp.isWritable(seconds, nanoseconds) else { return false }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: TimestampReader.writtenMax) { text in
+            let count = TimestampReader.write(seconds: seconds, nanoseconds: Int(nanoseconds), to: text)
+            append(contentsOf: UnsafeBufferPointer(rebasing: text[..<count]))
+        }
+        return true
+    }
+}
+
 /// The grammar and the calendar behind ``Timestamp``.
 enum TimestampReader {
     struct Parsed {
@@ -109,19 +127,34 @@ enum TimestampReader {
 
     /// Writes an instant in UTC, with as many fraction digits (0, 3, 6 or 9) as it needs.
     static func write(seconds: Int64, nanoseconds: Int) -> String {
+        String(unsafeUninitializedCapacity: writtenMax) { write(seconds: seconds, nanoseconds: nanoseconds, to: $0) }
+    }
+
+    /// The longest text that is written.
+    static let writtenMax = 30
+
+    /// The same, into memory with room for ``writtenMax`` bytes; returns how many there are.
+    static func write(seconds: Int64, nanoseconds: Int, to output: UnsafeMutableBufferPointer<UInt8>) -> Int {
         let total = Int(seconds)
         let ofDay = positiveRemainder(total, 86_400)
         let (year, month, day) = civil(fromDays: (total - ofDay) / 86_400)
-        var text = padded(year, 4) + "-" + padded(month, 2) + "-" + padded(day, 2)
-        text += "T" + padded(ofDay / 3600, 2) + ":" + padded(ofDay / 60 % 60, 2) + ":" + padded(ofDay % 60, 2)
+        var writer = DigitWriter(output: output)
+        writer.write(year, 4)
+        writer.write(month, 2, after: UInt8(ascii: "-"))
+        writer.write(day, 2, after: UInt8(ascii: "-"))
+        writer.write(ofDay / 3600, 2, after: UInt8(ascii: "T"))
+        writer.write(ofDay / 60 % 60, 2, after: UInt8(ascii: ":"))
+        writer.write(ofDay % 60, 2, after: UInt8(ascii: ":"))
+        let point = UInt8(ascii: ".")
         if nanoseconds % 1_000_000 == 0 {
-            if nanoseconds > 0 { text += "." + padded(nanoseconds / 1_000_000, 3) }
+            if nanoseconds > 0 { writer.write(nanoseconds / 1_000_000, 3, after: point) }
         } else if nanoseconds % 1000 == 0 {
-            text += "." + padded(nanoseconds / 1000, 6)
+            writer.write(nanoseconds / 1000, 6, after: point)
         } else {
-            text += "." + padded(nanoseconds, 9)
+            writer.write(nanoseconds, 9, after: point)
         }
-        return text + "Z"
+        writer.write(UInt8(ascii: "Z"))
+        return writer.count
     }
 
     /// Two digits as a number.
@@ -185,9 +218,30 @@ enum TimestampReader {
         let remainder = value % divisor
         return remainder < 0 ? remainder + divisor : remainder
     }
+}
 
-    private static func padded(_ value: Int, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+/// Writes numbers of a fixed width, one after the other.
+private struct DigitWriter {
+    let output: UnsafeMutableBufferPointer<UInt8>
+    private(set) var count = 0
+
+    init(output: UnsafeMutableBufferPointer<UInt8>) {
+        self.output = output
+    }
+
+    mutating func write(_ byte: UInt8) {
+        output[count] = byte
+        count += 1
+    }
+
+    /// The last `width` digits of a number that is not negative.
+    mutating func write(_ value: Int, _ width: Int, after separator: UInt8? = nil) {
+        if let separator { write(separator) }
+        var rest = value
+        for index in (count..<(count + width)).reversed() {
+            output[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        count += width
     }
 }

@@ -1,52 +1,56 @@
 /// Bytes as text for addresses and headers (RFC 4648 §5, without padding).
 enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-
-    static func encode(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count * 4 + 2) / 3)
-        var bits: UInt32 = 0
-        var count: UInt32 = 0
-        for byte in bytes {
-            bits = bits << 8 | UInt32(byte)
-            count += 8
-            while count >= 6 {
-                count -= 6
-                text.append(alphabet[Int(bits >> count & 63)])
-            }
-        }
-        if count > 0 { text.append(alphabet[Int(bits << (6 - count) & 63)]) }
-        return String(decoding: text, as: UTF8.self)
+    /// The number of each character, 64 or more for all others.
+    private static let values = (0...255).map { character in
+        UInt8(alphabet.firstIndex(of: UInt8(character)) ?? 64)
     }
 
-    /// The bytes of a text; nil unless it is exactly what ``encode(_:)`` makes of them.
-    static func decode(_ text: String) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count * 3 / 4)
-        var bits: UInt32 = 0
-        var count: UInt32 = 0
-        for character in text.utf8 {
-            guard let value = value(of: character) else { return nil }
-            bits = bits << 6 | value
-            count += 6
-            if count >= 8 {
-                count -= 8
-                bytes.append(UInt8(truncatingIfNeeded: bits >> count))
+    static func encode(_ bytes: UnsafeRawBufferPointer) -> String {
+        let size = (bytes.count * 4 + 2) / 3
+        return alphabet.withUnsafeBufferPointer { alphabet in
+            String(unsafeUninitializedCapacity: size) { text in
+                var bits: UInt32 = 0
+                var count: UInt32 = 0
+                var position = 0
+                for byte in bytes {
+                    bits = bits << 8 | UInt32(byte)
+                    count += 8
+                    while count >= 6 {
+                        count -= 6
+                        text[position] = alphabet[Int(bits >> count & 63)]
+                        position += 1
+                    }
+                }
+                if count > 0 {
+                    text[position] = alphabet[Int(bits << (6 - count) & 63)]
+                    position += 1
+                }
+                return position
             }
         }
-        // One text per token: no stray character, no bits that mean nothing.
-        if count >= 6 || bits & (1 << count - 1) != 0 { return nil }
-        return bytes
     }
 
-    private static func value(of character: UInt8) -> UInt32? {
-        switch character {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(character - UInt8(ascii: "A"))
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(character - UInt8(ascii: "a")) + 26
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(character - UInt8(ascii: "0")) + 52
-        case UInt8(ascii: "-"): 62
-        case UInt8(ascii: "_"): 63
-        default: nil
+    /// Writes the bytes of a text, fewer than it has characters; returns how many, nil unless the text is exactly what
+    /// ``encode(_:)`` makes of them.
+    static func decode(_ text: UnsafeBufferPointer<UInt8>, into bytes: UnsafeMutableRawBufferPointer) -> Int? {
+        values.withUnsafeBufferPointer { values in
+            var bits: UInt32 = 0
+            var count: UInt32 = 0
+            var position = 0
+            for character in text {
+                let value = values[Int(character)]
+                if value > 63 { return nil }
+                bits = bits << 6 | UInt32(value)
+                count += 6
+                if count >= 8 {
+                    count -= 8
+                    bytes[position] = UInt8(truncatingIfNeeded: bits >> count)
+                    position += 1
+                }
+            }
+            // One text per token: no stray character, no bits that mean nothing.
+            return count >= 6 || bits & (1 << count - 1) != 0 ? nil : position
         }
     }
 }

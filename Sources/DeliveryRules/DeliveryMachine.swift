@@ -82,10 +82,11 @@ package struct DeliveryMachine: Sendable {
         advanceBreaker(&commands)
         startAttempts(&commands)
         pullMore(&commands)
+        nextWake = min(entries.count == 0 ? .max : sweepAt, min(attemptAt, pullAt))
     }
 
     /// When to come back with `wake` at the latest; `.max` is never; always after the last `now`.
-    package var nextWake: Instant { min(entries.count == 0 ? .max : sweepAt, min(attemptAt, pullAt)) }
+    package private(set) var nextWake: Instant = .max
 
     /// Events whose settlement the server has not confirmed yet.
     package var settling: Int { entries.count - inHand }

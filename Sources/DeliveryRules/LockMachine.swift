@@ -90,12 +90,11 @@ package struct LockMachine: Sendable {
         }
         if clock >= sweepAt { sweep(&commands) }
         serveWaiters(&commands)
+        nextWake = min(min(entries.count == 0 ? .max : sweepAt, waiterAt), min(fetchQuietAt, pullAt))
     }
 
     /// When to come back with `wake` at the latest; `.max` is never; always after the last `now`.
-    package var nextWake: Instant {
-        min(min(entries.count == 0 ? .max : sweepAt, waiterAt), min(fetchQuietAt, pullAt))
-    }
+    package private(set) var nextWake: Instant = .max
 
     /// Events in hand: locked by clients, or on their way.
     package var inHand: Int { entries.count }

@@ -13,18 +13,17 @@ package struct SHA256Digest: Sendable {
     /// Digests `bytes`.
     package init(_ bytes: UnsafeRawBufferPointer) {
         self.bytes = Array(unsafeUninitializedCapacity: 32) { output, count in
-            var length: UInt32 = 0
-            let ok = EVP_Digest(
-                bytes.baseAddress,
-                bytes.count,
-                output.baseAddress,
-                &length,
-                Self.algorithm,
-                nil
-            )
-            precondition(ok == 1 && length == 32, "libcrypto has no SHA-256")
+            Self.digest(bytes, into: UnsafeMutableRawBufferPointer(output))
             count = 32
         }
+    }
+
+    /// Writes the 32 bytes of the digest of `bytes`.
+    static func digest(_ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) {
+        var length: UInt32 = 0
+        let target = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let ok = output.count < 32 ? 0 : EVP_Digest(bytes.baseAddress, bytes.count, target, &length, algorithm, nil)
+        precondition(ok == 1 && length == 32, "libcrypto has no SHA-256")
     }
 
     /// Digests the UTF-8 bytes of `text`.
@@ -57,15 +56,41 @@ package struct SHA256Digest: Sendable {
 }
 
 /// HMAC with SHA-256 (RFC 2104, FIPS 198-1).
-package enum KeyedDigest {
+///
+/// Immutable and safe from any thread.
+package struct KeyedDigest: Sendable {
     private static let blockBytes = 64
+    private static let codeBytes = 32
+    /// The key's block as the inner and the outer digest begin with it.
+    private let inner: [UInt8]
+    private let outer: [UInt8]
 
-    /// The 32 bytes of the code of `message`; pure and safe from any thread.
-    package static func sha256(key: [UInt8], _ message: [UInt8]) -> [UInt8] {
-        var block = key.count > blockBytes ? digest(key) : key
-        block += [UInt8](repeating: 0, count: blockBytes - block.count)
-        return digest(block.map { $0 ^ 0x5C } + digest(block.map { $0 ^ 0x36 } + message))
+    /// Codes with a key of any length.
+    package init(key: [UInt8]) {
+        var block = key.count > Self.blockBytes ? key.withUnsafeBytes { SHA256Digest($0).bytes } : key
+        block += [UInt8](repeating: 0, count: Self.blockBytes - block.count)
+        inner = block.map { $0 ^ 0x36 }
+        outer = block.map { $0 ^ 0x5C }
     }
 
-    private static func digest(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { SHA256Digest($0).bytes } }
+    /// Writes the beginning of the code of `message`, as much as there is room for: at most 32 bytes.
+    package func write(_ message: UnsafeRawBufferPointer, into code: UnsafeMutableRawBufferPointer) {
+        let size = Self.blockBytes + Self.codeBytes
+        withUnsafeTemporaryAllocation(byteCount: size + max(message.count, Self.codeBytes), alignment: 8) { bytes in
+            let result = UnsafeMutableRawBufferPointer(rebasing: bytes[..<Self.codeBytes])
+            let text = UnsafeMutableRawBufferPointer(rebasing: bytes[Self.codeBytes...])
+            inner.withUnsafeBytes { text.copyMemory(from: $0) }
+            UnsafeMutableRawBufferPointer(rebasing: text[Self.blockBytes...]).copyMemory(from: message)
+            SHA256Digest.digest(
+                UnsafeRawBufferPointer(rebasing: text[..<(Self.blockBytes + message.count)]),
+                into: result
+            )
+            outer.withUnsafeBytes { text.copyMemory(from: $0) }
+            UnsafeMutableRawBufferPointer(rebasing: text[Self.blockBytes...]).copyMemory(
+                from: UnsafeRawBufferPointer(result)
+            )
+            SHA256Digest.digest(UnsafeRawBufferPointer(rebasing: text[..<size]), into: result)
+            code.copyMemory(from: UnsafeRawBufferPointer(rebasing: result[..<min(code.count, Self.codeBytes)]))
+        }
+    }
 }

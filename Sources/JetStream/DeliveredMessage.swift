@@ -22,10 +22,28 @@ package struct DeliveredMessage: Sendable {
     /// Its headers in the order they were written.
     ///
     /// What clients sent may be here: treat as outside data (C-13).
-    package var headers: [(name: String, value: String)] { HeaderBlock.lines(envelope.headers) }
+    package var headers: [(name: String, value: String)] { envelope.withHeaders { HeaderBlock.lines($0) } }
 
     /// The first value of a header, compared without regard to ASCII case.
-    package func header(_ name: StaticString) -> String? { HeaderBlock.value(of: name, in: envelope.headers) }
+    package func header(_ name: StaticString) -> String? {
+        envelope.withHeaders { HeaderBlock.value(of: name, in: $0) }
+    }
+
+    /// The first value of each of two headers, as ``header(_:)`` finds them; the headers are gone through once.
+    package func headers(_ first: StaticString, _ second: StaticString) -> (first: String?, second: String?) {
+        var found: (first: String?, second: String?)
+        envelope.withHeaders { block in
+            HeaderBlock.forEachLine(block) { name, value in
+                if found.first == nil, HeaderBlock.isEqual(name, first) {
+                    found.first = String(decoding: value, as: UTF8.self)
+                } else if found.second == nil, HeaderBlock.isEqual(name, second) {
+                    found.second = String(decoding: value, as: UTF8.self)
+                }
+                return found.first == nil || found.second == nil
+            }
+        }
+        return found
+    }
 
     /// Whether there are any headers.
     package var hasHeaders: Bool { envelope.hasHeaders }

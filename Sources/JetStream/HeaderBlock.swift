@@ -1,3 +1,5 @@
+import Glibc
+
 /// Reads the header block of a NATS message: `NATS/1.0[ status[ description]]` and lines of `name: value`, each ended by
 /// CR LF.
 ///
@@ -15,7 +17,7 @@ enum HeaderBlock {
     }
 
     /// The lines after the first, split at the first colon; blanks around a value are left out.
-    static func lines(_ block: [UInt8]) -> [(name: String, value: String)] {
+    static func lines(_ block: UnsafeRawBufferPointer) -> [(name: String, value: String)] {
         var result: [(name: String, value: String)] = []
         forEachLine(block) { name, value in
             result.append((String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
@@ -24,36 +26,63 @@ enum HeaderBlock {
         return result
     }
 
+    static func lines(_ block: [UInt8]) -> [(name: String, value: String)] { block.withUnsafeBytes { lines($0) } }
+
     /// The first value of a header, compared without regard to ASCII case.
-    static func value(of wanted: StaticString, in block: [UInt8]) -> String? {
+    static func value(of wanted: StaticString, in block: UnsafeRawBufferPointer) -> String? {
         var found: String?
-        wanted.withUTF8Buffer { wanted in
-            forEachLine(block) { name, value in
-                guard name.count == wanted.count, zip(name, wanted).allSatisfy({ lowered($0) == lowered($1) }) else {
-                    return true
-                }
-                found = String(decoding: value, as: UTF8.self)
-                return false
-            }
+        forEachLine(block) { name, value in
+            guard isEqual(name, wanted) else { return true }
+            found = String(decoding: value, as: UTF8.self)
+            return false
         }
         return found
     }
 
-    private static func lowered(_ byte: UInt8) -> UInt8 { (65...90).contains(byte) ? byte + 32 : byte }
+    static func value(of wanted: StaticString, in block: [UInt8]) -> String? {
+        block.withUnsafeBytes { value(of: wanted, in: $0) }
+    }
 
-    private static func forEachLine(
-        _ block: [UInt8],
-        _ body: (_ name: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>) -> Bool
-    ) {
-        var rest = block[...].drop { $0 != 10 }.dropFirst()
-        while !rest.isEmpty {
-            var line = rest.prefix { $0 != 10 }
-            rest = rest[line.endIndex...].dropFirst()
-            if line.last == 13 { line = line.dropLast() }
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
-            var value = line[(colon + 1)...].drop { $0 == 32 || $0 == 9 }
-            while let last = value.last, last == 32 || last == 9 { value = value.dropLast() }
-            guard body(line[..<colon], value) else { return }
+    /// Whether a name is this one, without regard to ASCII case.
+    static func isEqual(_ name: UnsafeRawBufferPointer, _ wanted: StaticString) -> Bool {
+        guard name.count == wanted.utf8CodeUnitCount else { return false }
+        let wanted = UnsafeBufferPointer(start: wanted.utf8Start, count: name.count)
+        for index in 0..<name.count where name[index] != wanted[index] {
+            guard lowered(name[index]) == lowered(wanted[index]) else { return false }
         }
+        return true
+    }
+
+    private static func lowered(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte + 32 : byte }
+
+    /// Calls `body` for every line after the first until it returns false; blanks around a value are left out.
+    static func forEachLine(
+        _ block: UnsafeRawBufferPointer,
+        _ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) {
+        var position = end(ofLine: block, from: 0) + 1
+        while position < block.count {
+            let next = end(ofLine: block, from: position)
+            defer { position = next + 1 }
+            let end = next > position && block[next - 1] == 13 ? next - 1 : next
+            var colon = position
+            while colon < end, block[colon] != UInt8(ascii: ":") { colon += 1 }
+            if colon == end { continue }
+            var (first, last) = (colon + 1, end)
+            while first < last, isBlank(block[first]) { first += 1 }
+            while first < last, isBlank(block[last - 1]) { last -= 1 }
+            let name = UnsafeRawBufferPointer(rebasing: block[position..<colon])
+            guard body(name, UnsafeRawBufferPointer(rebasing: block[first..<last])) else { return }
+        }
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
+
+    /// Where the line that holds `start` ends: at its LF, or where the block does.
+    private static func end(ofLine block: UnsafeRawBufferPointer, from start: Int) -> Int {
+        guard start < block.count, let base = block.baseAddress,
+            let found = memchr(base + start, 10, block.count - start)
+        else { return block.count }
+        return UnsafeRawPointer(found) - base
     }
 }

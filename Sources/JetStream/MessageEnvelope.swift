@@ -73,13 +73,11 @@ struct MessageEnvelope: @unchecked Sendable {
 
     var ack: String { text(at: buffer.header.subjectCount + 1, buffer.header.ackCount) }
 
-    /// The header block as it came, empty if there is none.
-    var headers: [UInt8] {
-        let layout = buffer.header
-        return buffer.withUnsafeMutablePointerToElements { bytes in
-            Array(
-                UnsafeBufferPointer(start: bytes + layout.subjectCount + layout.ackCount + 2, count: layout.headerCount)
-            )
+    /// The header block as it came, empty if there is none; not to be kept.
+    func withHeaders<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        buffer.withUnsafeMutablePointers { layout, bytes in
+            let start = bytes + layout.pointee.subjectCount + layout.pointee.ackCount + 2
+            return body(UnsafeRawBufferPointer(start: start, count: layout.pointee.headerCount))
         }
     }
 

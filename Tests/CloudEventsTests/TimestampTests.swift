@@ -75,6 +75,9 @@ import Testing
     )
     func `an instant is written in UTC`(seconds: Int64, nanoseconds: Int32, text: String) {
         #expect(Timestamp(secondsSinceEpoch: seconds, nanoseconds: nanoseconds)?.text == text)
+        var bytes = Array("<".utf8)
+        bytes.append(secondsSinceEpoch: seconds, nanoseconds: nanoseconds)
+        #expect(String(decoding: bytes, as: UTF8.self) == "<" + text)
     }
 
     @Test func `an instant that has no text is refused`() {
@@ -83,6 +86,9 @@ import Testing
         #expect(Timestamp(secondsSinceEpoch: .max) == nil)
         #expect(Timestamp(secondsSinceEpoch: 0, nanoseconds: -1) == nil)
         #expect(Timestamp(secondsSinceEpoch: 0, nanoseconds: 1_000_000_000) == nil)
+        var bytes: [UInt8] = []
+        let isAppended = bytes.append(secondsSinceEpoch: .max)
+        #expect(!isAppended && bytes.isEmpty)
     }
 
     @Test func `days of every year, month and day of the month are written and read alike`() throws {

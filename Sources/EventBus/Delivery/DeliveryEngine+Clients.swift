@@ -45,12 +45,12 @@ extension DeliveryEngine {
         var outcomes = [TokenOutcome](repeating: .failed(.badToken), count: texts.count)
         var remote: [String: [(index: Int, lock: LockMachine.Lock)]] = [:]
         var local: [(index: Int, lock: LockMachine.Lock)] = []
-        for (index, text) in texts.enumerated() {
-            guard let token = tokens.read(text, of: key) else { continue }
-            if token.replica.utf8.elementsEqual(tokens.replica.utf8) {
+        for (index, token) in tokens.read(texts, of: key).enumerated() {
+            guard let token else { continue }
+            if token.holder.replica.utf8.elementsEqual(tokens.replica.utf8) {
                 local.append((index, token.lock))
             } else {
-                remote[token.replica, default: []].append((index, token.lock))
+                remote[token.holder.replica, default: []].append((index, token.lock))
             }
         }
         for (position, outcome) in await settleHere(key, verb, local.map(\.lock)).enumerated() {

@@ -14,9 +14,12 @@ package struct Delivery: Sendable {
     package let attempt: Int
     /// The message that brought it; its headers are outside data (C-13).
     package let message: DeliveredMessage
+    /// The subscription's consumer.
+    let consumer: ConsumerName
+
     /// What makes it different from every other delivery of the same event to somebody else, the same in every attempt:
     /// characters of `A-Za-z0-9_-`.
-    package let deliveryID: String
+    package var deliveryID: String { "\(consumer.text)_\(sequence)" }
 
     /// Appends the event in CloudEvents JSON; as it is stored, where that is JSON.
     package func appendJSON(to output: inout [UInt8]) {

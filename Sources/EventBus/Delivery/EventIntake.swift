@@ -6,15 +6,22 @@ import JetStream
 struct EventIntake {
     /// What is to be done with a message.
     enum Judgement {
-        case deliver(CloudEvent)
+        case deliver(Decoded)
         /// Not wanted as far as this replica knows the filter.
         case skip
         /// Put back for another subscription.
         case othersOnly
         /// Wanted, and its `expirytime` has passed.
-        case expired(CloudEvent)
+        case expired(Decoded)
         /// Not an event; the text says why.
         case undecodable(String)
+    }
+
+    /// An event, and how its message carries it.
+    struct Decoded {
+        let event: CloudEvent
+        /// Whether the payload is the event's JSON.
+        let isStructured: Bool
     }
 
     private let subscription: Subscription
@@ -31,30 +38,35 @@ struct EventIntake {
 
     /// Judges a message, at `now` seconds of Unix time.
     func judge(_ message: DeliveredMessage, now: Int64) -> Judgement {
-        var headers: [(name: String, value: String)] = []
-        var isMeantForUs = false
-        if message.hasHeaders {
-            if let target = message.header("Sluice-Target") {
-                guard target.utf8.elementsEqual(name.text.utf8) else { return .othersOnly }
-                isMeantForUs = true
-            }
-            headers = message.headers
-        }
-        let event: CloudEvent
-        do {
-            event = try NATSBinding.decode(headers: headers, payload: message.payload[...])
+        let (target, contentType) = message.hasHeaders ? message.headers("Sluice-Target", "content-type") : (nil, nil)
+        if let target, !target.utf8.elementsEqual(name.text.utf8) { return .othersOnly }
+        let decoded: Decoded
+        do throws(InvalidEvent) {
+            decoded = try Self.decode(message, contentType)
         } catch {
             return .undecodable("not a CloudEvent: \(error.violations.first?.detail ?? "unreadable")")
         }
         // What was put back for this subscription is wanted, even if its filter has changed since.
-        if !isDecidedByServer, !isMeantForUs, !subscription.matches(event) { return .skip }
-        if Self.hasExpired(event, now) { return .expired(event) }
-        return .deliver(event)
+        if !isDecidedByServer, target == nil, !subscription.matches(decoded.event) { return .skip }
+        if Self.hasExpired(decoded.event, now) { return .expired(decoded) }
+        return .deliver(decoded)
+    }
+
+    private static func decode(_ message: DeliveredMessage, _ contentType: String?) throws(InvalidEvent) -> Decoded {
+        let payload = message.payload[...]
+        // In this mode the content type alone counts.
+        if let contentType, ContentMode(contentType: contentType) == .structured {
+            return Decoded(event: try JSONFormat.decode(payload), isStructured: true)
+        }
+        let headers = message.hasHeaders ? message.headers : []
+        return Decoded(event: try NATSBinding.decode(headers: headers, payload: payload), isStructured: false)
     }
 
     /// Whether the event's `expirytime` has passed (CloudEvents extension "expirytime"); one that is no timestamp never has.
     static func hasExpired(_ event: CloudEvent, _ now: Int64) -> Bool {
-        guard let value = event.extensions["expirytime"], let time = Timestamp(value.canonicalText) else {
+        guard !event.extensions.isEmpty, let value = event.extensions["expirytime"],
+            let time = Timestamp(value.canonicalText)
+        else {
             return false
         }
         return time.secondsSinceEpoch < now

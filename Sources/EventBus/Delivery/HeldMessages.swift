@@ -4,13 +4,16 @@ import JetStream
 
 /// The messages that a worker has in hand, each in a slot whose number goes along with what the server is asked.
 struct HeldMessages {
-    /// One message in hand.
-    struct Entry {
+    /// One message in hand; belongs to the worker's loop.
+    final class Entry: @unchecked Sendable {
+        // Safe: it is made on the loop and comes back to it when something had to be looked up first.
         let sequence: UInt64
         /// The newest delivery of it: only its address settles.
         var message: DeliveredMessage
         /// The event, nil if it is none.
         let event: CloudEvent?
+        /// Whether the payload is the event's JSON.
+        let isStructured: Bool
         /// Why it is no event.
         let fault: String?
         var history = DeliveryHistory()
@@ -18,6 +21,22 @@ struct HeldMessages {
         var burial: (reason: DeadLetterReason, attempts: Int)?
         /// Whether hand-backs of it are recorded.
         var isRecorded = false
+
+        init(_ message: DeliveredMessage, _ decoded: EventIntake.Decoded) {
+            sequence = message.sequence
+            self.message = message
+            event = decoded.event
+            isStructured = decoded.isStructured
+            fault = nil
+        }
+
+        init(_ message: DeliveredMessage, fault: String) {
+            sequence = message.sequence
+            self.message = message
+            event = nil
+            isStructured = false
+            self.fault = fault
+        }
     }
 
     private var slots: [Entry?] = []
@@ -31,10 +50,11 @@ struct HeldMessages {
     /// The slot of a sequence, nil if it is not in hand.
     func slot(of sequence: UInt64) -> UInt32? { slotOfSequence[sequence] }
 
-    subscript(slot: UInt32) -> Entry? {
-        get { slots.indices.contains(Int(slot)) ? slots[Int(slot)] : nil }
-        _modify { yield &slots[Int(slot)] }
-    }
+    /// What is in a slot, nil if it is empty.
+    subscript(slot: UInt32) -> Entry? { slots.indices.contains(Int(slot)) ? slots[Int(slot)] : nil }
+
+    /// The message of a sequence, nil if it is not in hand.
+    subscript(sequence sequence: UInt64) -> Entry? { slotOfSequence[sequence].flatMap { slots[Int($0)] } }
 
     /// Takes a message into a new slot.
     mutating func add(_ entry: Entry) {

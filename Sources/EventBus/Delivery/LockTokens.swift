@@ -6,7 +6,7 @@ import JetStream
 package final class LockTokens: Sendable {
     /// Names this replica.
     let replica: String
-    private let secret = Locked<[UInt8]?>(nil)
+    private let secret = Locked<KeyedDigest?>(nil)
 
     init(replica: String) {
         self.replica = replica
@@ -25,27 +25,37 @@ package final class LockTokens: Sendable {
         guard let entry = try await bucket.get(key), entry.value.count == fresh.count else {
             throw .badResponse("the secret of the lock tokens is not there")
         }
-        secret.withLock { $0 = entry.value }
+        secret.withLock { $0 = KeyedDigest(key: entry.value) }
     }
 
     /// A token; empty as long as ``isReady`` is false.
     ///
     /// It outlives the lock, which may be renewed under the same token.
-    func make(_ key: SubscriptionKey, _ lock: LockMachine.Lock) -> String {
-        guard let secret = secret.withLock({ $0 }) else { return "" }
-        let expiry = Int64(WallClock.milliseconds / 1000) + Self.lifetimeSeconds
-        let token = LockToken(replica: replica, durable: key.durableName, lock: lock, expiry: expiry)
-        return token?.encode { KeyedDigest.sha256(key: secret, $0) } ?? ""
+    ///
+    /// - Parameters:
+    ///   - holder: of ``holder(of:)``.
+    ///   - now: in seconds of Unix time.
+    func make(_ lock: LockMachine.Lock, _ holder: LockToken.Holder?, now: Int64) -> String {
+        guard let holder, let secret = secret.withLock({ $0 }) else { return "" }
+        let token = LockToken(holder: holder, lock: lock, expiry: now + Self.lifetimeSeconds)
+        return token?.encode(secret.write) ?? ""
     }
 
-    /// What a subscription's token says; nil if it is none of ours, of another subscription, or too old.
-    func read(_ text: String, of key: SubscriptionKey) -> LockToken? {
-        guard let secret = secret.withLock({ $0 }),
-            let token = LockToken(decoding: text, { KeyedDigest.sha256(key: secret, $0) }),
-            token.durable.utf8.elementsEqual(key.durableName.utf8),
-            token.expiry >= Int64(WallClock.milliseconds / 1000)
-        else { return nil }
-        return token
+    /// What tokens of a subscription's locks in this replica name.
+    func holder(of key: SubscriptionKey) -> LockToken.Holder? {
+        LockToken.Holder(replica: replica, durable: key.durableName)
+    }
+
+    /// What tokens of a subscription say; nil for each that is none of ours, of another subscription, or too old.
+    func read(_ texts: [String], of key: SubscriptionKey) -> [LockToken?] {
+        guard let secret = secret.withLock({ $0 }), let here = holder(of: key) else { return texts.map { _ in nil } }
+        let now = Int64(WallClock.milliseconds / 1000)
+        return texts.map { text in
+            guard let token = LockToken(decoding: text, guess: here, secret.write),
+                token.holder.durable.utf8.elementsEqual(here.durable.utf8), token.expiry >= now
+            else { return nil }
+            return token
+        }
     }
 
     /// Two days: no lock is renewed for longer.

@@ -48,10 +48,10 @@ final class MessageDesk: @unchecked Sendable {
     /// Looks at a message and keeps it if it is wanted; `then` is called on the loop, later if it has to be looked up how
     /// many of its deliveries had no attempt.
     func take(_ message: DeliveredMessage, pull: UInt32, then: @escaping @Sendable (Arriving) -> Void) {
-        if let slot = held.slot(of: message.sequence) {
+        if let entry = held[sequence: message.sequence] {
             // Only the newest delivery's address settles it.
-            held[slot]?.message = message
-            return then(.taken(arrival(message, pull, 0, kind(of: slot))))
+            entry.message = message
+            return then(.taken(arrival(message, pull, 0, entry.event == nil ? .undecodable : .event)))
         }
         let entry: HeldMessages.Entry
         let kind: Arrival.Kind
@@ -64,12 +64,12 @@ final class MessageDesk: @unchecked Sendable {
             skipped += 1
             shard.tell(message.ack, .acknowledge)
             return then(.skipped)
-        case .deliver(let event):
-            (entry, kind) = (HeldMessages.Entry(message, event, nil), .event)
-        case .expired(let event):
-            (entry, kind) = (HeldMessages.Entry(message, event, nil), .expired)
+        case .deliver(let decoded):
+            (entry, kind) = (HeldMessages.Entry(message, decoded), .event)
+        case .expired(let decoded):
+            (entry, kind) = (HeldMessages.Entry(message, decoded), .expired)
         case .undecodable(let reason):
-            (entry, kind) = (HeldMessages.Entry(message, nil, reason), .undecodable)
+            (entry, kind) = (HeldMessages.Entry(message, fault: reason), .undecodable)
         }
         guard message.deliveries > 1 else {
             held.add(entry)
@@ -88,9 +88,8 @@ final class MessageDesk: @unchecked Sendable {
         _ total: Int,
         _ then: (Arriving) -> Void
     ) {
-        var entry = entry
-        if let slot = held.slot(of: entry.sequence) {
-            held[slot]?.message = entry.message
+        if let old = held[sequence: entry.sequence] {
+            old.message = entry.message
         } else {
             entry.isRecorded = total > 0
             if let history = waiting.take(entry.sequence) { entry.history = history }
@@ -113,8 +112,6 @@ final class MessageDesk: @unchecked Sendable {
             pull: pull
         )
     }
-
-    private func kind(of slot: UInt32) -> Arrival.Kind { held[slot]?.event == nil ? .undecodable : .event }
 
     // MARK: At the server
 
@@ -158,7 +155,7 @@ final class MessageDesk: @unchecked Sendable {
         unattempted: Int?,
         failed: @escaping @Sendable () -> Void
     ) {
-        if let slot = held.slot(of: sequence), let history = held[slot]?.history { waiting.keep(history, of: sequence) }
+        if let entry = held[sequence: sequence] { waiting.keep(entry.history, of: sequence) }
         guard let unattempted else {
             if !settle(sequence, .release(delay: delay)) { failed() }
             return
@@ -172,7 +169,7 @@ final class MessageDesk: @unchecked Sendable {
     }
 
     func extend(_ sequence: UInt64) {
-        guard let slot = held.slot(of: sequence), let entry = held[slot] else { return }
+        guard let entry = held[sequence: sequence] else { return }
         shard.tell(entry.message.ack, .progress)
     }
 
@@ -194,7 +191,7 @@ final class MessageDesk: @unchecked Sendable {
             services.log(DeliveryLogLine(key: key, text: text, isWarning: true))
             return .done
         }
-        held[slot]?.burial = (reason, attempts)
+        entry.burial = (reason, attempts)
         publishLetter(slot)
         return .begun
     }
@@ -267,26 +264,19 @@ final class MessageDesk: @unchecked Sendable {
 
     /// What goes to the sink; nil if the message is not in hand or is no event.
     func delivery(_ sequence: UInt64, attempt: Int) -> Delivery? {
-        guard let slot = held.slot(of: sequence), let entry = held[slot], let event = entry.event else { return nil }
-        let isStructured = entry.message.header("content-type").map { ContentMode(contentType: $0) } == .structured
+        guard let entry = held[sequence: sequence], let event = entry.event else { return nil }
         return Delivery(
             event: event,
-            text: isStructured ? JSONScanner.withoutByteOrderMark(entry.message.payload[...]) : nil,
+            text: entry.isStructured ? JSONScanner.withoutByteOrderMark(entry.message.payload[...]) : nil,
             sequence: sequence,
             attempt: attempt,
             message: entry.message,
-            deliveryID: "\(consumer.text)_\(sequence)"
+            consumer: consumer
         )
     }
 
-    func note(_ report: AttemptReport, of sequence: UInt64) {
-        guard let slot = held.slot(of: sequence) else { return }
-        held[slot]?.history.note(report, at: WallClock.milliseconds)
-    }
-}
-
-extension HeldMessages.Entry {
-    fileprivate init(_ message: DeliveredMessage, _ event: CloudEvent?, _ fault: String?) {
-        self.init(sequence: message.sequence, message: message, event: event, fault: fault)
+    /// Notes an attempt that ended at `time`, in milliseconds of Unix time.
+    func note(_ report: AttemptReport, of sequence: UInt64, at time: UInt64) {
+        held[sequence: sequence]?.history.note(report, at: time)
     }
 }

@@ -9,6 +9,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
     private let index: UInt32
     private let desk: MessageDesk
     private let tokens: LockTokens
+    private let holder: LockToken.Holder?
     private var machine: LockMachine
     private var inputs: [LockMachine.Input] = []
     private var commands: [LockMachine.Command] = []
@@ -41,6 +42,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
         self.services = services
         self.index = index
         self.tokens = tokens
+        holder = tokens.holder(of: plan.subscription.key)
         desk = MessageDesk(shard, services, plan, worker: index)
         var generator = SystemRandomNumberGenerator()
         machine = LockMachine(policy: plan.policy, seed: generator.next())
@@ -177,7 +179,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
         switch command {
         case .pull(let id, let count, let mode): pull(id, count, mode)
         case .hand(let waiter, let handed):
-            waiters.removeValue(forKey: waiter)?(handed.compactMap(received))
+            hand(handed, to: waiter)
         case .answer(let call, let outcome): calls.removeValue(forKey: call)?(outcome)
         case .acknowledge(let sequence):
             if !desk.settle(sequence, .acknowledge) { inputs.append(.settled(sequence: sequence, confirmed: false)) }
@@ -214,17 +216,24 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
         if !desk.pull(request) { pullEnded(id, .notSent) }
     }
 
-    private func received(_ handed: LockMachine.Handed) -> ReceivedEvent? {
-        guard let delivery = desk.delivery(handed.lock.sequence, attempt: handed.deliveryCount) else { return nil }
-        desk.note(AttemptReport(.completed), of: handed.lock.sequence)
-        let seconds = Int64(WallClock.milliseconds / 1000) + (handed.lockedUntil - monotonicNow()) / 1_000_000_000
-        return ReceivedEvent(
-            lockToken: tokens.make(key, handed.lock),
-            deliveryCount: handed.deliveryCount,
-            sequence: delivery.sequence,
-            lockedUntil: seconds,
-            delivery: delivery
-        )
+    private func hand(_ handed: [LockMachine.Handed], to waiter: UInt64) {
+        guard let answer = waiters.removeValue(forKey: waiter) else { return }
+        let (milliseconds, instant) = (WallClock.milliseconds, monotonicNow())
+        let seconds = Int64(milliseconds / 1000)
+        var events: [ReceivedEvent] = []
+        events.reserveCapacity(handed.count)
+        for one in handed {
+            guard let delivery = desk.delivery(one.lock.sequence, attempt: one.deliveryCount) else { continue }
+            desk.note(AttemptReport(.completed), of: one.lock.sequence, at: milliseconds)
+            let event = ReceivedEvent(
+                lockToken: tokens.make(one.lock, holder, now: seconds),
+                deliveryCount: one.deliveryCount,
+                lockedUntil: seconds + (one.lockedUntil - instant) / 1_000_000_000,
+                delivery: delivery
+            )
+            events.append(event)
+        }
+        answer(events)
     }
 
     var report: DeliveryReport {
@@ -242,19 +251,19 @@ package struct ReceivedEvent: Sendable {
     package let lockToken: String
     /// Which delivery it is, counted from 1.
     package let deliveryCount: Int
-    /// Its sequence in the stream.
-    package let sequence: UInt64
     /// Until when the lock is good unless renewed, in seconds of Unix time.
     package let lockedUntil: Int64
     private let delivery: Delivery
 
-    init(lockToken: String, deliveryCount: Int, sequence: UInt64, lockedUntil: Int64, delivery: Delivery) {
+    init(lockToken: String, deliveryCount: Int, lockedUntil: Int64, delivery: Delivery) {
         self.lockToken = lockToken
         self.deliveryCount = deliveryCount
-        self.sequence = sequence
         self.lockedUntil = lockedUntil
         self.delivery = delivery
     }
+
+    /// Its sequence in the stream.
+    package var sequence: UInt64 { delivery.sequence }
 
     /// When it was stored, in nanoseconds of Unix time.
     package var storedAt: Int64 { delivery.message.time }

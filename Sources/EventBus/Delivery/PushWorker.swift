@@ -122,7 +122,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
         let took = max(monotonicNow() - start, 0)
         attemptNanoseconds += took
         services.attemptTook(took)
-        desk.note(report, of: sequence)
+        desk.note(report, of: sequence, at: WallClock.milliseconds)
         if let error = report.error {
             failed += 1
             lastError = (error, WallClock.milliseconds)

@@ -62,10 +62,8 @@ final class WebhookDelivery: DeliverySink {
     {
         var fields = message.fields
         if delivery.message.hasHeaders {
-            let trace = TraceContext(
-                parent: delivery.message.header("traceparent"),
-                state: delivery.message.header("tracestate")
-            )
+            let (parent, state) = delivery.message.headers("traceparent", "tracestate")
+            let trace = TraceContext(parent: parent, state: state)
             if let parent = trace.parent { fields.append(("traceparent", parent.text)) }
             if let state = trace.state { fields.append(("tracestate", state.text)) }
         }

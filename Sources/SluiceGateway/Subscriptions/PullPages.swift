@@ -118,10 +118,12 @@ struct PullPages: Sendable {
         var body: [UInt8] = []
         body.reserveCapacity(16 + events.count * 1024)
         body.appendJSON(raw: "{\"value\":[")
-        for (index, event) in events.enumerated() {
+        var isFirst = true
+        for event in events {
             body.appendJSON(
-                raw: index > 0 ? ",{\"brokerProperties\":{\"lockToken\":\"" : "{\"brokerProperties\":{\"lockToken\":\""
+                raw: isFirst ? "{\"brokerProperties\":{\"lockToken\":\"" : ",{\"brokerProperties\":{\"lockToken\":\""
             )
+            isFirst = false
             // Letters, digits, `-` and `_`.
             body.append(contentsOf: event.lockToken.utf8)
             body.appendJSON(raw: "\",\"deliveryCount\":")
@@ -129,9 +131,10 @@ struct PullPages: Sendable {
             body.appendJSON(raw: ",\"sequence\":")
             body.appendJSON(integer: event.sequence)
             body.appendJSON(raw: ",\"enqueuedTime\":\"")
-            body.append(contentsOf: (Timestamp(unixNanoseconds: event.storedAt)?.text ?? "").utf8)
+            let (seconds, nanoseconds) = Swift.max(event.storedAt, 0).quotientAndRemainder(dividingBy: 1_000_000_000)
+            body.append(secondsSinceEpoch: seconds, nanoseconds: Int32(nanoseconds / 1_000_000 * 1_000_000))
             body.appendJSON(raw: "\",\"lockedUntil\":\"")
-            body.append(contentsOf: (Timestamp(secondsSinceEpoch: event.lockedUntil)?.text ?? "").utf8)
+            body.append(secondsSinceEpoch: event.lockedUntil)
             body.appendJSON(raw: "\"},\"event\":")
             event.appendJSON(to: &body)
             body.append(UInt8(ascii: "}"))

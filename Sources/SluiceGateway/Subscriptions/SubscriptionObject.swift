@@ -158,10 +158,4 @@ extension Timestamp {
         let (seconds, rest) = unixMilliseconds.quotientAndRemainder(dividingBy: 1000)
         self.init(secondsSinceEpoch: Int64(clamping: seconds), nanoseconds: Int32(rest) * 1_000_000)
     }
-
-    /// A moment of Unix time, in nanoseconds, to the millisecond.
-    init?(unixNanoseconds: Int64) {
-        guard unixNanoseconds >= 0 else { return nil }
-        self.init(unixMilliseconds: UInt64(unixNanoseconds) / 1_000_000)
-    }
 }
