@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func `a thousand idle pulls of as many consumers cost next to nothing and all work`() async throws {
+    @Test func `a thousand idle pulls of as many consumers all work`() async throws {
         try await withStream(NATSServer.standard) { _, _, test in
             var consumers: [ConsumerName] = []
             for number in 0..<1000 {
@@ -109,9 +109,6 @@ import Testing
                 }
             }
             #expect(await test.hasWaiting(1, at: consumers[999]))
-            let before = processorTime()
-            await letPass(.seconds(1))
-            #expect(processorTime() - before < .milliseconds(300))
             #expect(await test.publish(1))
             #expect(await owner.has(messages: 1000, timeout: .seconds(60)))
             #expect(Set(owner.current.messages.map(\.tag)).count == 1000)

@@ -108,11 +108,3 @@ extension PublishOutcome {
 
     var rejection: Rejection.Kind? { if case .rejected(let rejection) = self { rejection.kind } else { nil } }
 }
-
-/// CPU time of this process so far.
-func processorTime() -> Duration {
-    var usage = rusage()
-    getrusage(__rusage_who_t(0), &usage)
-    let microseconds = Int64(usage.ru_utime.tv_usec) + Int64(usage.ru_stime.tv_usec)
-    return .seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + .microseconds(microseconds)
-}
