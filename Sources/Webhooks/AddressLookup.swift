@@ -2,21 +2,16 @@ import Glibc
 
 /// Asks the system for the addresses of a name.
 enum AddressLookup {
-    /// No addresses, and why.
-    struct Fault: Error {
-        let reason: String
-    }
-
     /// Blocks until the system answers, for many seconds if its DNS servers are slow.
     ///
     /// - Returns: The addresses in the system's order of preference (RFC 6724), each once.
-    static func addresses(of name: String) throws(Fault) -> [IPAddress] {
+    static func addresses(_ name: String) -> Result<[IPAddress], WebhookResolveFault> {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(name, nil, &hints, &list)
-        guard status == 0 else { throw Fault(reason: String(cString: gai_strerror(status))) }
+        guard status == 0 else { return .failure(WebhookResolveFault(reason: String(cString: gai_strerror(status)))) }
         defer { freeaddrinfo(list) }
         var addresses: [IPAddress] = []
         var entry = list
@@ -24,7 +19,7 @@ enum AddressLookup {
             if let address = address(current.pointee), !addresses.contains(address) { addresses.append(address) }
             entry = current.pointee.ai_next
         }
-        return addresses
+        return .success(addresses)
     }
 
     private static func address(_ info: addrinfo) -> IPAddress? {

@@ -30,9 +30,20 @@ package final class SystemResolver: SinkResolver {
     private let slow = NIOLockedValueBox<Set<String>>([])
     private static let slowMax = 4096
     private let pending = NIOLockedValueBox<[String: [EventLoopPromise<[IPAddress]>]]>([:])
+    private let lookUp: @Sendable (String) -> Result<[IPAddress], WebhookResolveFault>
+    /// An answer that took longer makes its domain a slow one; a quicker one ends that.
+    private static let longAnswer = TimeAmount.seconds(1)
 
     /// Starts the threads.
-    package init(threads: Int = 8) {
+    ///
+    /// - Parameters:
+    ///   - threads: of each of the two pools.
+    ///   - lookUp: asks for the addresses of a name; it may block. Without, the system is asked.
+    package init(
+        threads: Int = 8,
+        lookUp: (@Sendable (String) -> Result<[IPAddress], WebhookResolveFault>)? = nil
+    ) {
+        self.lookUp = lookUp ?? AddressLookup.addresses
         pool = NIOThreadPool(numberOfThreads: threads)
         pool.start()
         slowPool = NIOThreadPool(numberOfThreads: threads)
@@ -74,23 +85,14 @@ package final class SystemResolver: SinkResolver {
     }
 
     private func work(_ name: String, isActive: Bool) {
-        let result: Result<[IPAddress], any Error>
         let start = NIODeadline.now()
-        if isActive {
-            do throws(AddressLookup.Fault) {
-                result = .success(try AddressLookup.addresses(of: name))
-            } catch {
-                result = .failure(WebhookResolveFault(reason: error.reason))
-            }
-        } else {
-            result = .failure(WebhookResolveFault(reason: "shutting down"))
-        }
-        let tookLong = NIODeadline.now() - start > .seconds(1)
+        let result = isActive ? lookUp(name) : .failure(WebhookResolveFault(reason: "shutting down"))
+        let tookLong = NIODeadline.now() - start > Self.longAnswer
         slow.withLockedValue { slow in
             if slow.count >= Self.slowMax { slow.removeAll() }
             if tookLong { slow.insert(Self.domain(name)) } else { slow.remove(Self.domain(name)) }
         }
         let promises = pending.withLockedValue { $0.removeValue(forKey: name) ?? [] }
-        for promise in promises { promise.completeWith(result) }
+        for promise in promises { promise.completeWith(result.mapError { $0 as any Error }) }
     }
 }
