@@ -35,6 +35,8 @@ public struct BusStatus: Sendable {
     public internal(set) var auditFaults: [StreamFault] = []
     /// How full the event stream is, where it has been read.
     public internal(set) var fill: Fill?
+    /// How full the dead letter stream is, where it has been read.
+    public internal(set) var deadLetterFill: Fill?
     /// When the last canary was acknowledged.
     public internal(set) var lastCanary: ContinuousClock.Instant?
     /// Whether the bus is being stopped.

@@ -73,7 +73,7 @@ struct BusSupervisor {
                 if !differences.isEmpty {
                     faults.append(BusStatus.StreamFault(stream: plan.name.description, differences: differences))
                 }
-                if plan.name == bus.streamName, let state { note(state, plan) }
+                if let state { note(state, plan) }
             } catch let error as JetStreamError where error.errorCode != nil {
                 faults.append(
                     BusStatus.StreamFault(stream: plan.name.description, differences: ["refused: \(error.description)"])
@@ -108,8 +108,12 @@ struct BusSupervisor {
             bytes: state.bytes,
             bytesMax: plan.maxBytes
         )
-        if fill.share >= 0.8 && (bus.status.fill?.share ?? 0) < 0.8 { BusLog.full(fill.share, bus.logger) }
-        bus.update { $0.fill = fill }
+        if plan.name == bus.streamName {
+            if fill.share >= 0.8 && (bus.status.fill?.share ?? 0) < 0.8 { BusLog.full(fill.share, bus.logger) }
+            bus.update { $0.fill = fill }
+        } else if plan.name == bus.configuration.streams.deadLetters.name {
+            bus.update { $0.deadLetterFill = fill }
+        }
     }
 
     /// Creates, compares or updates one stream; returns how it still differs.

@@ -43,6 +43,7 @@ package struct AdvisoryReader: Sendable {
     private let owner: @Sendable (_ consumer: String) -> Owner
     private let observe: @Sendable (Outcome) -> Void
     private let wrote: @Sendable (SubscriptionKey, DeadLetterReason) -> Void
+    private let failed: @Sendable (SubscriptionKey) -> Void
     private let logger: Logger
 
     /// - Parameters:
@@ -51,13 +52,15 @@ package struct AdvisoryReader: Sendable {
     ///   - owner: whose consumer of the event stream has this name.
     ///   - observe: told of every advisory, on any thread; returns soon.
     ///   - wrote: told of every dead letter that is new, likewise.
+    ///   - failed: told of every try to store one that failed, likewise.
     package init(
         client: JetStreamClient,
         plan: StreamPlan,
         logger: Logger,
         owner: @escaping @Sendable (_ consumer: String) -> Owner,
         observe: @escaping @Sendable (Outcome) -> Void = { _ in },
-        wrote: @escaping @Sendable (SubscriptionKey, DeadLetterReason) -> Void = { _, _ in }
+        wrote: @escaping @Sendable (SubscriptionKey, DeadLetterReason) -> Void = { _, _ in },
+        failed: @escaping @Sendable (SubscriptionKey) -> Void = { _ in }
     ) {
         self.client = client
         self.plan = plan
@@ -65,6 +68,7 @@ package struct AdvisoryReader: Sendable {
         self.owner = owner
         self.observe = observe
         self.wrote = wrote
+        self.failed = failed
     }
 
     /// Reads until the task is cancelled, whatever happens to the connection, the server or the consumer.
@@ -247,6 +251,7 @@ package struct AdvisoryReader: Sendable {
                 do {
                     found = try await client.message(in: plan.deadLetters.name, sequence: letter)
                 } catch {
+                    failed(key)
                     return .postponed
                 }
                 if found == nil { return await write(event, advisory, key, isFirst: isFirst, after: letter) }
@@ -255,11 +260,15 @@ package struct AdvisoryReader: Sendable {
             return .deadLettered(key, sequence: advisory.sequence)
         case .rejected(let rejection) where rejection.kind == .tooLarge || rejection.kind == .headersTooLarge:
             DeadLetterLog.refused(key, advisory.sequence, rejection.description, logger)
+            failed(key)
             return .notStorable(key, sequence: advisory.sequence)
         case .rejected(let rejection):
             if isFirst { DeadLetterLog.refused(key, advisory.sequence, rejection.description, logger) }
+            failed(key)
             return .postponed
-        case .notSent, .unknown: return .postponed
+        case .notSent, .unknown:
+            failed(key)
+            return .postponed
         }
     }
 }

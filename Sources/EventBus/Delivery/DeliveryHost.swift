@@ -12,8 +12,10 @@ package final class DeliveryHost: Sendable {
     private let client: JetStreamClient
     private let ledgerBucket: KeyValueBucket
     private let advisories: AdvisoryReader
-    /// What this replica wrote for native consumers, by reason.
-    private let nativeLetters: Locked<[SubscriptionKey: [DeadLetterReason: UInt64]]>
+    /// What this replica wrote for native consumers.
+    private let nativeLetters: Locked<[SubscriptionKey: NativeLetters]>
+    /// Whether the ledger is open and the locks' secret is there.
+    private let ledgerIsOpen = Locked(false)
     private let servesAll: Bool
     private let logger: Logger
     private let connection = Locked<@Sendable (ConnectionState) -> Void>({ _ in })
@@ -78,7 +80,7 @@ package final class DeliveryHost: Sendable {
         registry = SubscriptionRegistry(client: client, settings: settings, logger: logger)
         let registry = registry
         deadLetters = DeadLetterBox(client: client, stream: configuration.streams.deadLetters.name)
-        let nativeLetters = Locked<[SubscriptionKey: [DeadLetterReason: UInt64]]>([:])
+        let nativeLetters = Locked<[SubscriptionKey: NativeLetters]>([:])
         self.nativeLetters = nativeLetters
         advisories = AdvisoryReader(
             client: client,
@@ -89,7 +91,10 @@ package final class DeliveryHost: Sendable {
                 guard registry.isCurrent else { return .unknown }
                 return registry.record(key)?.subscription.deliveryProtocol == .nats ? .subscription(key) : .nobody
             },
-            wrote: { key, reason in nativeLetters.withLock { $0[key, default: [:]][reason, default: 0] += 1 } }
+            wrote: { key, reason in
+                nativeLetters.withLock { $0[key, default: NativeLetters()].written[reason, default: 0] += 1 }
+            },
+            failed: { key in nativeLetters.withLock { $0[key, default: NativeLetters()].failed += 1 } }
         )
         engine = DeliveryEngine(
             DeliveryEngine.Parts(
@@ -107,8 +112,13 @@ package final class DeliveryHost: Sendable {
         )
     }
 
-    /// How many dead letters this replica wrote for native consumers, by subscription and reason.
-    package var nativeDeadLetters: [SubscriptionKey: [DeadLetterReason: UInt64]] { nativeLetters.withLock { $0 } }
+    /// What this replica wrote as dead letters for native consumers, by subscription.
+    package var nativeDeadLetters: [SubscriptionKey: NativeLetters] { nativeLetters.withLock { $0 } }
+
+    /// Whether this replica can deliver now: its connection is up, and all that deliveries need has been read.
+    package var isReady: Bool {
+        client.state.isConnected && registry.isCurrent && ledgerIsOpen.withLock { $0 }
+    }
 
     /// Connects and delivers until the task is cancelled, then gives back what is in hand, at most `drainTime` long.
     ///
@@ -146,7 +156,7 @@ package final class DeliveryHost: Sendable {
             do throws(JetStreamError) {
                 try await ledgerBucket.open()
                 try await engine.tokens.load(from: ledgerBucket)
-                return
+                return ledgerIsOpen.withLock { $0 = true }
             } catch {
                 if client.state.isConnected, !hasWarned {
                     hasWarned = true
@@ -156,4 +166,12 @@ package final class DeliveryHost: Sendable {
             }
         }
     }
+}
+
+/// Dead letters of events that native consumers gave up.
+package struct NativeLetters: Sendable {
+    /// Written, by reason.
+    package internal(set) var written: [DeadLetterReason: UInt64] = [:]
+    /// Tries to write one that failed.
+    package internal(set) var failed: UInt64 = 0
 }

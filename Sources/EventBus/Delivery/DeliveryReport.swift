@@ -10,6 +10,8 @@ package struct DeliveryReport: Sendable {
     package var failed: UInt64 = 0
     /// Events that came and were not wanted.
     package var skipped: UInt64 = 0
+    /// Tries to store a dead letter that failed; the event stays unsettled and the try is made again.
+    package var lettersFailed: UInt64 = 0
     /// Events being tried, or locked by a client, now.
     package var inFlight = 0
     /// Whether attempts are made: `closed`, `open` or `half-open`; nil where there is no breaker.
@@ -36,6 +38,7 @@ package struct DeliveryReport: Sendable {
         counters.add(other.counters)
         failed += other.failed
         skipped += other.skipped
+        lettersFailed += other.lettersFailed
         inFlight += other.inFlight
         attemptSeconds += other.attemptSeconds
         breaker = breaker ?? other.breaker

@@ -19,6 +19,8 @@ final class MessageDesk: @unchecked Sendable {
     private(set) var held = HeldMessages()
     private var waiting = WaitingHistories()
     private(set) var skipped: UInt64 = 0
+    /// Tries to store a dead letter that failed.
+    private(set) var lettersFailed: UInt64 = 0
     /// From then on no message comes for the pulls that were made so far.
     private(set) var quietAt = Instant.min
     /// How long after its end a message may still be on its way, in nanoseconds.
@@ -236,10 +238,12 @@ final class MessageDesk: @unchecked Sendable {
                 loop.execute {
                     guard self.sequence(in: slot) == sequence else { return }
                     if isThere == false { return self.publishLetter(slot, after: letter) }
+                    if isThere == nil { self.lettersFailed += 1 }
                     then(sequence, isThere == true)
                 }
             }
         case .rejected, .notSent, .unknown:
+            lettersFailed += 1
             let text = "dead letter of \(sequence) not stored: \(outcome)"
             services.log(DeliveryLogLine(key: key, text: text, isWarning: true))
             then(sequence, false)

@@ -240,6 +240,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
         var report = DeliveryReport(key: key)
         report.counters = machine.counters
         report.skipped = desk.skipped
+        report.lettersFailed = desk.lettersFailed
         report.inFlight = machine.inHand
         return report
     }

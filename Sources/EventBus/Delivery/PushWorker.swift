@@ -234,6 +234,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
         report.counters = machine.counters
         report.failed = failed
         report.skipped = desk.skipped
+        report.lettersFailed = desk.lettersFailed
         report.inFlight = machine.inHand
         report.breaker = machine.policy.breaker == nil ? nil : machine.breakerState.word
         report.lastError = lastError

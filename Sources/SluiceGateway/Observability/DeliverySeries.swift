@@ -11,15 +11,18 @@ struct DeliveryState: Sendable {
     /// Where the consumers stand, by subscription.
     var positions: [SubscriptionKey: SubscriptionPosition] = [:]
     /// What this replica wrote as dead letters for native consumers.
-    var nativeLetters: [SubscriptionKey: [DeadLetterReason: UInt64]] = [:]
+    var nativeLetters: [SubscriptionKey: NativeLetters] = [:]
     /// How many subscriptions are in each state, by the state's name.
     var states: [String: Int] = [:]
+    /// Whether this replica can deliver.
+    var isReady = false
 
     /// Reads everything now.
     init(_ host: DeliveryHost) async {
         reports = await host.engine.reports()
         positions = host.engine.positions
         nativeLetters = host.nativeDeadLetters
+        isReady = host.isReady
         for record in host.registry.all { states[record.state.name, default: 0] += 1 }
     }
 }
@@ -36,6 +39,7 @@ struct DeliverySeries: Sendable {
 
     /// Brings all series up to date.
     func update(_ state: DeliveryState) {
+        Meter(label: "sluice_delivery_ready", factory: registry).set(state.isReady ? 1 : 0)
         for name in SubscriptionState.names {
             set("sluice_subscriptions", Double(state.states[name] ?? 0), ("state", name))
         }
@@ -48,10 +52,8 @@ struct DeliverySeries: Sendable {
             sums[label(of: key), default: Sum()].add(report)
         }
         for (key, letters) in state.nativeLetters {
-            for (reason, count) in letters {
-                reasons[reason.rawValue, default: 0] += count
-                sums[label(of: key), default: Sum()].deadLettered += count
-            }
+            for (reason, count) in letters.written { reasons[reason.rawValue, default: 0] += count }
+            sums[label(of: key), default: Sum()].add(letters)
         }
         for (key, position) in state.positions { sums[label(of: key), default: Sum()].add(position) }
         // Nothing waits any more for a subscription that is gone; what was counted stays.
@@ -68,6 +70,7 @@ struct DeliverySeries: Sendable {
         raise("sluice_delivery_failures_total", sum.failed, label)
         raise("sluice_delivery_retries_total", sum.retried, label)
         raise("sluice_delivery_dead_letters_total", sum.deadLettered, label)
+        raise("sluice_delivery_dead_letter_failures_total", sum.lettersFailed, label)
         raise("sluice_delivery_skipped_total", sum.skipped, label)
         registry.counter("sluice_delivery_attempt_seconds_total", dimensions: [label])?.raise(to: sum.attemptSeconds)
         set("sluice_delivery_in_flight", Double(sum.inFlight), label)
@@ -100,7 +103,8 @@ struct DeliverySeries: Sendable {
     /// What all subscriptions under one label come to; ages are the greatest.
     private struct Sum {
         var delivered: UInt64 = 0, attempts: UInt64 = 0, failed: UInt64 = 0, retried: UInt64 = 0
-        var deadLettered: UInt64 = 0, skipped: UInt64 = 0, expired: UInt64 = 0, pending: UInt64 = 0
+        var deadLettered: UInt64 = 0, lettersFailed: UInt64 = 0, skipped: UInt64 = 0, expired: UInt64 = 0,
+            pending: UInt64 = 0
         var attemptSeconds = 0.0
         var inFlight = 0, breakersOpen = 0, unsettled = 0
         var oldestAge: Int64 = 0
@@ -110,11 +114,17 @@ struct DeliverySeries: Sendable {
             attempts += report.counters.attempts
             retried += report.counters.retried
             deadLettered += report.counters.deadLettered
+            lettersFailed += report.lettersFailed
             failed += report.failed
             skipped += report.skipped
             attemptSeconds += report.attemptSeconds
             inFlight += report.inFlight
             if let breaker = report.breaker, breaker != "closed" { breakersOpen += 1 }
+        }
+
+        mutating func add(_ letters: NativeLetters) {
+            deadLettered += letters.written.values.reduce(0, +)
+            lettersFailed += letters.failed
         }
 
         mutating func add(_ position: SubscriptionPosition) {
@@ -138,6 +148,7 @@ extension MetricsTable {
     private static let subscription = PrometheusLabel.first(subscriptionsMax, of: "subscription")
 
     static let delivery: [PrometheusMetric] = [
+        .gauge("sluice_delivery_ready", help: "1 while this replica can deliver."),
         .gauge(
             "sluice_subscriptions",
             help: "Subscriptions, by state.",
@@ -148,6 +159,11 @@ extension MetricsTable {
         .counter("sluice_delivery_failures_total", help: "Attempts that failed.", labels: [subscription]),
         .counter("sluice_delivery_retries_total", help: "Failed attempts to be made again.", labels: [subscription]),
         .counter("sluice_delivery_dead_letters_total", help: "Events dead-lettered.", labels: [subscription]),
+        .counter(
+            "sluice_delivery_dead_letter_failures_total",
+            help: "Tries to store a dead letter that failed.",
+            labels: [subscription]
+        ),
         .counter("sluice_delivery_skipped_total", help: "Events read and not wanted.", labels: [subscription]),
         .counter("sluice_delivery_attempt_seconds_total", help: "Time that attempts took.", labels: [subscription]),
         .gauge("sluice_delivery_in_flight", help: "Events in hand.", labels: [subscription]),

@@ -7,6 +7,9 @@ import PrometheusMetrics
 struct GatewayState: Sendable {
     var status: BusStatus
     var streamName: String
+    var deadLetterStreamName: String
+    /// How long the event stream keeps an event, in seconds; 0 without a limit.
+    var eventAgeMaxSeconds = 0.0
     var reconnects: UInt64 = 0
     var loops: LoopState
     var connections = 0
@@ -42,12 +45,9 @@ struct GatewayGauges: Sendable {
         set("sluice_draining", status.draining ? 1 : 0)
         set("sluice_nats_connected", status.connection.isConnected ? 1 : 0)
         set("sluice_canary_age_seconds", status.lastCanary.map { Self.seconds(since: $0) } ?? -1)
-        if let fill = status.fill {
-            let stream = [("stream", state.streamName)]
-            set("sluice_stream_messages", Double(fill.messages), stream)
-            set("sluice_stream_bytes", Double(fill.bytes), stream)
-            set("sluice_stream_fill_ratio", fill.share, stream)
-        }
+        if let fill = status.fill { show(fill, of: state.streamName) }
+        if let fill = status.deadLetterFill { show(fill, of: state.deadLetterStreamName) }
+        set("sluice_event_max_age_seconds", state.eventAgeMaxSeconds)
         set("sluice_publish_in_flight", Double(state.loops.inFlight))
         set("sluice_publish_in_flight_limit", Double(state.loops.inFlightLimit))
         raise("sluice_overload_rejections_total", state.loops.overloadRejections)
@@ -72,6 +72,13 @@ struct GatewayGauges: Sendable {
         set("sluice_process_open_fds", Double(state.process.openFiles))
         set("sluice_process_max_fds", Double(state.process.openFilesMax))
         set("sluice_process_threads", Double(state.process.threads))
+    }
+
+    private func show(_ fill: BusStatus.Fill, of name: String) {
+        let stream = [("stream", name)]
+        set("sluice_stream_messages", Double(fill.messages), stream)
+        set("sluice_stream_bytes", Double(fill.bytes), stream)
+        set("sluice_stream_fill_ratio", fill.share, stream)
     }
 
     /// Fifty look-ups for each scrape cost less than as many properties would cost the reader.

@@ -79,6 +79,7 @@ enum MetricsTable {
             help: "Used share of the stream's tightest limit; 0 without limits.",
             labels: [stream]
         ),
+        .gauge("sluice_event_max_age_seconds", help: "How long the event stream keeps an event; 0 without a limit."),
         .gauge("sluice_publish_in_flight", help: "Messages that wait for a PubAck."),
         .gauge("sluice_publish_in_flight_limit", help: "How many the adaptive limit allows now."),
         .counter("sluice_overload_rejections_total", help: "Requests refused by the adaptive limit."),

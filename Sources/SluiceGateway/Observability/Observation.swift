@@ -83,7 +83,14 @@ struct Observation: Sendable {
 
     /// What `/metrics` shows of the moment.
     func state(_ loops: LoopState, _ connections: ConnectionCounts) -> GatewayState {
-        var state = GatewayState(status: bus.status, streamName: bus.streamName.description, loops: loops)
+        let streams = bus.configuration.streams
+        var state = GatewayState(
+            status: bus.status,
+            streamName: bus.streamName.description,
+            deadLetterStreamName: streams.deadLetters.name.description,
+            loops: loops
+        )
+        state.eventAgeMaxSeconds = Double(streams.events.maxAge.components.seconds)
         state.connections = connections.open
         state.connectionsRefused = (connections.refusedGlobal, connections.refusedAddress)
         state.reconnects = max(bus.client.connectCount, 1) - 1

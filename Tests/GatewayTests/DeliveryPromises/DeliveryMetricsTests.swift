@@ -87,6 +87,49 @@ extension EndToEnd {
             }
         }
 
+        @Test func `R-22: a dead letter that cannot be stored is counted, and the fill of their stream is shown`()
+            throws
+        {
+            let settings = ["DEAD_LETTER_MAX_BYTES": "4096", "MAX_AGE": "7200"]
+            let client = try DeliveryClient.make(settings: DeliveryPool.settings.merging(settings) { $1 })
+            let receiver = try WebhookReceiver(status: 400)
+            try client.push(to: receiver)
+            var events = [TestEvent(), TestEvent()]
+            for index in events.indices { events[index].data = quoted(String(repeating: "x", count: 2500)) }
+            for event in events { try client.publish(event) }
+            let failures = "delivery_dead_letter_failures_total"
+            #expect(try waitUntil(timeout: .seconds(60)) { (try Self.series(client, "s")(failures) ?? 0) >= 1 })
+            #expect(try Self.series(client, "s")("delivery_dead_letters_total") == 1)
+            let fill = "sluice_stream_fill_ratio{stream=\"SLUICE_DEAD_LETTERS\"}"
+            #expect(try waitUntil(timeout: .seconds(60)) { (try Self.page(client)[fill] ?? 0) > 0.5 })
+            let page = try Self.page(client)
+            #expect(page["sluice_stream_messages{stream=\"SLUICE_DEAD_LETTERS\"}"] == 1)
+            #expect(page["sluice_event_max_age_seconds"] == 7200)
+        }
+
+        @Test func `R-22: a dead letter of a native consumer that cannot be stored is counted`() throws {
+            let settings = ["DEAD_LETTER_MAX_BYTES": "64"]
+            let client = try DeliveryClient.make(settings: DeliveryPool.settings.merging(settings) { $1 })
+            try client.subscribe("n", #"{"protocol":"NATS"}"#)
+            let binding = try client.call("GET", "/v1/subscriptions/n").json["protocolsettings"]
+            let natives = try NativeClients(1, url: client.stack.server.url, binding: binding)
+            try client.publish(TestEvent(type: "com.example.poison"))
+            #expect(natives.haveMet(1), "\(natives.log)")
+            let failures = "delivery_dead_letter_failures_total"
+            #expect(try waitUntil(timeout: .seconds(60)) { (try Self.series(client, "n")(failures) ?? 0) >= 1 })
+            #expect(try client.deadLetters("n").isEmpty)
+        }
+
+        @Test func `a gateway says whether it can deliver`() throws {
+            let client = try DeliveryClient.make()
+            let ready = "sluice_delivery_ready"
+            #expect(try waitUntil(timeout: .seconds(30)) { try Self.page(client)[ready] == 1 })
+            client.stack.server.kill()
+            #expect(waitUntil(timeout: .seconds(30)) { (try? Self.page(client))?[ready] == 0 })
+            try client.stack.server.start()
+            #expect(waitUntil(timeout: .seconds(60)) { (try? Self.page(client))?[ready] == 1 })
+        }
+
         @Test func `S-19: 250 subscriptions have 200 names, and the rest are other`() throws {
             let client = try DeliveryClient.make()
             for number in 0..<250 { try client.subscribe("s\(number)", #"{"protocol":"PULL"}"#) }
