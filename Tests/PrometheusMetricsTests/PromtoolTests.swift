@@ -9,10 +9,7 @@ import Testing
     private func gateway() -> PrometheusRegistry {
         let registry = PrometheusRegistry()
         for metric in GatewaySet.metrics { registry.declare(metric) }
-        GatewaySet.fillGauges(of: registry)
-        for name in GatewaySet.tenantCounters {
-            Counter(label: name, dimensions: [("tenant", "acme")], factory: registry).increment()
-        }
+        GatewaySet.fill(registry)
         return registry
     }
 
@@ -61,7 +58,8 @@ import Testing
         #expect(result.status == 0, "\(result.output)")
         let alerts = try DeployFiles.text("prometheus/alerts.yml").matches(of: /- alert: (\w+)/).map { String($0.1) }
         let tests = try DeployFiles.text("prometheus/alerts-test.yml")
-        #expect(alerts.count >= 13)
+        #expect(alerts.count >= 31)
+        #expect(try DeployFiles.readme().contains(" \(alerts.count) alert rules "))
         #expect(Set(alerts).count == alerts.count)
         for alert in alerts {
             #expect(tests.contains("alertname: \(alert)\n        exp_alerts:\n"), "\(alert) is never shown firing")
@@ -75,5 +73,21 @@ import Testing
         let named = Set(try DeployFiles.text(path).matches(of: /\bsluice_[a-z_]+/).map { String($0.0) })
         #expect(named.count > 10)
         #expect(named.subtracting(known).isEmpty)
+    }
+
+    @Test func `the dashboard shows every metric of the README, and our set has them all`() throws {
+        let row = /^\| `(sluice_[a-z_]+)` \| (\w+) \|/.anchorsMatchLineEndings()
+        let rows = try DeployFiles.readme().matches(of: row)
+        let documented = Dictionary(uniqueKeysWithValues: rows.map { (String($0.1), String($0.2)) })
+        #expect(documented.count > 60)
+        let registry = PrometheusRegistry()
+        for metric in GatewaySet.metrics { registry.declare(metric) }
+        GatewaySet.fill(registry)
+        #expect(try Exposition(registry).types == documented)
+        let dashboard = try DeployFiles.text("grafana/sluice.json")
+        for (name, type) in documented {
+            let series = type == "histogram" ? name + "_bucket" : name
+            #expect(dashboard.contains(series + "{"), "\(name)")
+        }
     }
 }

@@ -12,6 +12,10 @@ enum DeployFiles {
         return folder.appending(path: "deploy")
     }()
 
+    static func readme() throws -> String {
+        try String(contentsOf: folder.deletingLastPathComponent().appending(path: "README.md"), encoding: .utf8)
+    }
+
     static func text(_ path: String) throws -> String {
         try String(contentsOf: folder.appending(path: path), encoding: .utf8)
     }

@@ -9,17 +9,15 @@ enum GatewaySet {
     ]
     private static let tenant = PrometheusLabel.first(200, of: "tenant")
 
-    static let metrics: [PrometheusMetric] = http + events + tenants + publishing + broker + sideChannels + process
+    static let metrics: [PrometheusMetric] =
+        http + events + tenants + publishing + deliveries + broker + sideChannels + process
 
     /// The names of all samples that the gateway can show, with those that a registry adds.
     static var sampleNames: Set<String> {
         get throws {
             let registry = PrometheusRegistry()
             for metric in metrics { registry.declare(metric) }
-            fillGauges(of: registry)
-            for name in tenantCounters {
-                Counter(label: name, dimensions: [("tenant", "a")], factory: registry).increment()
-            }
+            fill(registry)
             return Set(try Exposition(registry).samples.map(\.name))
         }
     }
@@ -86,6 +84,7 @@ enum GatewaySet {
         .gauge("sluice_nats_connected", help: "1 when connected to NATS."),
         .counter("sluice_nats_reconnects_total", help: "Connections made again."),
         .gauge("sluice_canary_age_seconds", help: "Since the last canary that was acknowledged."),
+        .gauge("sluice_event_max_age_seconds", help: "How long the stream keeps an event."),
         .gauge("sluice_stream_messages", help: "Messages of the stream.", labels: [.first(4, of: "stream")]),
         .gauge("sluice_stream_bytes", help: "Bytes of the stream.", labels: [.first(4, of: "stream")]),
         .gauge("sluice_stream_fill_ratio", help: "Fill of the stream.", labels: [.first(4, of: "stream")]),
@@ -114,12 +113,22 @@ enum GatewaySet {
         .gauge("sluice_process_start_time_seconds", help: "When it started, Unix time."),
     ]
 
-    /// Sets every gauge, so that all of them show.
+    /// Gives every metric a value, so that all of them show.
+    static func fill(_ registry: PrometheusRegistry) {
+        fillGauges(of: registry)
+        fillDeliveries(of: registry)
+        for name in tenantCounters {
+            Counter(label: name, dimensions: [("tenant", "acme")], factory: registry).increment()
+        }
+    }
+
+    /// Sets every gauge without a tenant or a subscription.
     static func fillGauges(of registry: PrometheusRegistry) {
         let plain = [
             "sluice_http_connections", "sluice_http_body_bytes", "sluice_publish_in_flight",
             "sluice_publish_in_flight_limit", "sluice_ready", "sluice_draining", "sluice_nats_connected",
-            "sluice_canary_age_seconds", "sluice_redis_connected", "sluice_tenant_counts_pending",
+            "sluice_canary_age_seconds", "sluice_event_max_age_seconds", "sluice_redis_connected",
+            "sluice_tenant_counts_pending",
             "sluice_process_resident_memory_bytes", "sluice_process_open_fds", "sluice_process_max_fds",
             "sluice_process_threads", "sluice_process_start_time_seconds",
         ]
