@@ -117,6 +117,7 @@ extension StreamState {
             case "last_ts": reader.read(into: &lastTime)
             case "num_deleted": reader.read(into: &deletedCount)
             case "num_subjects": reader.read(into: &subjectCount)
+            case "consumer_count": reader.read(into: &consumerCount)
             case "deleted": reader.readNull() || readDeleted(&reader)
             case "subjects": reader.readNull() || readSubjects(&reader)
             default: reader.skipValue()

@@ -124,6 +124,8 @@ public struct StreamState: Sendable, Equatable {
     package internal(set) var deletedCount: UInt64 = 0
     /// Subjects held.
     package internal(set) var subjectCount: UInt64 = 0
+    /// Consumers that count against the stream's limit.
+    package internal(set) var consumerCount: UInt64 = 0
     /// Sequences of the missing messages, if they were asked for.
     package internal(set) var deleted: [UInt64] = []
     /// Messages of each subject, if they were asked for.

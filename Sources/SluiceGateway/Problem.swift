@@ -46,6 +46,7 @@ struct Problem: Error, Sendable {
         case conflict
         case wrongProtocol = "wrong-protocol"
         case tooManySubscriptions = "too-many-subscriptions"
+        case tooManyConsumers = "too-many-consumers"
         case unavailable
 
         var status: HTTPResponseStatus {
@@ -64,7 +65,8 @@ struct Problem: Error, Sendable {
             case .headerTooLarge: .requestHeaderFieldsTooLarge
             case .brokerUnavailable, .misconfigured: .serviceUnavailable
             case .outcomeUnknown: .gatewayTimeout
-            case .storeFull: .insufficientStorage
+            // Not the caller's own limit, as with 429: the stream that all tenants share is full.
+            case .storeFull, .tooManyConsumers: .insufficientStorage
             case .internalError: .internalServerError
             case .overloaded, .countersUnavailable, .unavailable: .serviceUnavailable
             }
@@ -98,6 +100,7 @@ struct Problem: Error, Sendable {
             case .conflict: "The thing is not in the state that the request expects"
             case .wrongProtocol: "The subscription has another protocol"
             case .tooManySubscriptions: "The tenant has as many subscriptions as it may have"
+            case .tooManyConsumers: "Certainly not made: the event stream has as many consumers as it may have"
             case .unavailable: "This cannot be done now"
             }
         }
@@ -106,7 +109,7 @@ struct Problem: Error, Sendable {
         var retryAfterSeconds: Int? {
             switch self {
             case .brokerUnavailable, .outcomeUnknown, .overloaded, .countersUnavailable, .unavailable: 1
-            case .misconfigured, .storeFull: 10
+            case .misconfigured, .storeFull, .tooManyConsumers: 10
             default: nil
             }
         }

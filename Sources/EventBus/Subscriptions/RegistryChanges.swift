@@ -47,13 +47,15 @@ extension SubscriptionRegistry {
         do {
             _ = try await ensureConsumer(stored.key)
         } catch {
-            // The record stands, and who delivers makes the consumer; unless the server will never have it.
-            guard case .invalid = error else {
+            // The record stands, and who delivers makes the consumer; unless the server will not have it.
+            switch error {
+            case .invalid, .tooManyConsumers:
+                try await delete(stored.key)
+                throw error
+            default:
                 SubscriptionLog.consumerFailed(stored.key, error.description, logger)
                 return stored
             }
-            try await delete(stored.key)
-            throw error
         }
         return stored
     }

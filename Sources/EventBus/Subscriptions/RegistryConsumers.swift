@@ -87,6 +87,7 @@ extension SubscriptionRegistry {
             return try await client.createConsumer(wanted, in: settings.events)
         } catch {
             switch error {
+            case .api(_, 10026, _): throw await consumersFull()
             // 10013 name in use, 10148 exists already, 10105 consumer already exists on 2.9.
             case .api(_, 10148, _), .api(_, 10013, _), .api(_, 10105, _): return nil
             case .api(let code, _, let description) where (400..<404).contains(code):
@@ -95,6 +96,12 @@ extension SubscriptionRegistry {
             default: throw .unavailable(error.description)
             }
         }
+    }
+
+    /// What to say of error 10026: the stream has no room for a further consumer.
+    func consumersFull() async -> SubscriptionError {
+        let info = try? await client.streamInfo(settings.events)
+        return .tooManyConsumers(stream: settings.events.text, count: info.map { Int($0.state.consumerCount) })
     }
 
     /// The consumer that a record asks for; `nil` if its filter subjects are not what they would be today.

@@ -97,6 +97,7 @@ extension SubscriptionRegistry {
                 _ = try? await client.deleteConsumer(info.name, in: settings.events)
                 return info.deliveredStreamSequence + 1
             } catch {
+                if error.errorCode == 10026 { throw await consumersFull() }
                 throw .unavailable(error.description)
             }
         }

@@ -16,7 +16,8 @@ extension Problem.Kind {
         case .misconfigured: .misconfigured
         case .outcomeUnknown: .outcomeUnknown
         case .notFound, .methodNotAllowed, .internalError, .countersUnavailable, .invalidSubscription,
-            .invalidRequest, .conflict, .wrongProtocol, .tooManySubscriptions, .unavailable:
+            .invalidRequest, .conflict, .wrongProtocol, .tooManySubscriptions, .tooManyConsumers,
+            .unavailable:
             .other
         }
     }

@@ -125,11 +125,12 @@ extension Problem {
     /// A problem with everything that was found, which is at least one violation.
     init(_ kind: Kind, _ violations: [Violation], omitted: Int = 0) {
         let count = violations.count + omitted
+        let pointer = violations[0].pointer
         let all = omitted > 0 ? ", the first \(violations.count) of them" : ""
         self.init(
             kind: kind,
             detail: count == 1
-                ? "\(violations[0].pointer): \(violations[0].detail)"
+                ? (pointer.isEmpty ? "" : "\(pointer): ") + violations[0].detail
                 : "\(count) rules are broken; violations lists them\(all)",
             violations: violations,
             violationsOmitted: omitted

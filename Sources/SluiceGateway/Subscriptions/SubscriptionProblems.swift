@@ -23,6 +23,8 @@ extension Problem {
                 detail: "the tenant has \(limit) subscriptions, which is the limit (MAX_SUBSCRIPTIONS)",
                 limit: limit
             )
+        case .tooManyConsumers(_, let count):
+            self.init(kind: .tooManyConsumers, detail: error.description, limit: count)
         case .unavailable(let reason): self.init(kind: .unavailable, detail: reason)
         }
     }

@@ -66,7 +66,7 @@ import Testing
             switch error {
             case .notFound, .exists, .conflict: return true
             case .unavailable: return false
-            case .invalid, .tooMany, .wrongProtocol: throw error
+            case .invalid, .tooMany, .tooManyConsumers, .wrongProtocol: throw error
             }
         }
         return true
