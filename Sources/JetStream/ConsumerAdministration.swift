@@ -54,12 +54,32 @@ extension JetStreamClient {
 
     /// Deletes a consumer; false if there was none.
     ///
+    /// nats-server 2.9 may answer error 10051 to one of several that delete it at once, and to one that meets its end by
+    /// itself: a consumer that is not there afterwards is deleted, one that is there is asked to go once more.
     /// - Throws: ``JetStreamError``; `.api` 10059 if there is no such stream.
     @discardableResult
     package func deleteConsumer(
         _ name: ConsumerName,
         in stream: StreamName,
         timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> Bool {
+        var isRepeated = false
+        while true {
+            do throws(JetStreamError) {
+                return try await askToDelete(name, in: stream, timeout: timeout)
+            } catch {
+                guard error.errorCode == 10051 else { throw error }
+                if try await consumerInfo(name, in: stream, timeout: timeout) == nil { return true }
+                guard !isRepeated else { throw error }
+                isRepeated = true
+            }
+        }
+    }
+
+    private func askToDelete(
+        _ name: ConsumerName,
+        in stream: StreamName,
+        timeout: Duration
     ) async throws(JetStreamError) -> Bool {
         let answer = try await request(.deleteConsumer(name, stream), payload: [], timeout: timeout)
         do {

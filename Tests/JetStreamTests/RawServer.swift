@@ -9,6 +9,7 @@ final class RawServer: Sendable {
     struct Request: Sendable {
         /// Number of the message, from 0, over all connections.
         let number: Int
+        let subject: String
         /// The reply subject without its last token, with the final dot.
         let replyPrefix: String
         /// The last token of the reply subject.
@@ -87,6 +88,7 @@ final class RawServer: Sendable {
                         defer { count += 1 }
                         return count
                     },
+                    subject: words[1],
                     replyPrefix: String(words[2][...dot]),
                     replyToken: String(words[2][dot...].dropFirst()),
                     sid: sid
