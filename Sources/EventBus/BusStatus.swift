@@ -39,6 +39,8 @@ public struct BusStatus: Sendable {
     public internal(set) var deadLetterFill: Fill?
     /// When the last canary was acknowledged.
     public internal(set) var lastCanary: ContinuousClock.Instant?
+    /// Since when a publish can be expected to succeed; `nil` if it cannot.
+    package internal(set) var readySince: ContinuousClock.Instant?
     /// Whether the bus is being stopped.
     public internal(set) var draining: Bool
     /// Whether the event stream acknowledges nothing although events are sent to it.

@@ -23,6 +23,8 @@ struct BusSupervisor {
                 await canary()
             }
             if wasConnected && !connected { bus.update { $0.streamsVerified = false } }
+            let isReady = bus.status.isReady
+            bus.update { $0.readySince = isReady ? $0.readySince ?? .now : nil }
             wasConnected = connected
             round += 1
             await pause(clock, connected: connected)

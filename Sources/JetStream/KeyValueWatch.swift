@@ -51,7 +51,11 @@ struct KeyValueWatcher {
         while !Task.isCancelled {
             let reason: String
             do throws(JetStreamError) {
-                let info = try await bucket.client.createConsumer(bucket.watchConsumer, in: bucket.name.stream)
+                let info = try await bucket.client.createConsumer(
+                    bucket.watchConsumer,
+                    in: bucket.name.stream,
+                    timeout: .seconds(5)
+                )
                 reason = await follow(info)
                 if !isLost { pause = Self.pauseMin }
                 _ = try? await bucket.client.deleteConsumer(info.name, in: bucket.name.stream, timeout: .seconds(1))

@@ -197,6 +197,7 @@ public struct Gateway: Service {
         let pages = Pages(
             health: Health(
                 bus: bus,
+                deliveries: deliveries.host,
                 observation: observation,
                 durability: durability,
                 clusterID: configuration.natsClusterID

@@ -8,9 +8,12 @@ import RedisStore
 /// The answers of `/health`, `/health/live`, `/health/ready` and `/ready`.
 ///
 /// Live: this process answers; never depends on NATS. Ready: a canary was acknowledged within seconds and the
-/// streams are as configured, so a publish can be expected to succeed. Overall: both, with details, for people.
+/// streams are as configured, so a publish can be expected to succeed, and the subscriptions were read once or cannot be:
+/// what becomes of them later shows in the details, and keeps nobody from publishing. Overall: both, with details, for
+/// people.
 struct Health: Sendable {
     let bus: EventBus
+    let deliveries: DeliveryHost
     let observation: Observation
     let durability: DurabilityWatch
     let clusterID: String?
@@ -25,20 +28,50 @@ struct Health: Sendable {
     }
 
     func ready() -> Response {
-        let status = bus.status
-        var body = head(status.isReady ? "ready" : "not ready")
-        write(reasons: status.reasons, into: &body)
+        let state = State(bus.status, deliveries)
+        var body = head(state.isReady ? "ready" : "not ready")
+        write(reasons: state.reasons, into: &body)
         body.appendJSON(raw: "}")
-        return response(status.isReady ? .ok : .serviceUnavailable, body)
+        return response(state.isReady ? .ok : .serviceUnavailable, body)
+    }
+
+    /// What is known at one moment.
+    private struct State {
+        let bus: BusStatus
+        let deliveries: DeliveryReadiness
+
+        init(_ bus: BusStatus, _ host: DeliveryHost) {
+            self.bus = bus
+            deliveries = host.readiness(publishingSince: bus.readySince)
+        }
+
+        var isReady: Bool { bus.isReady && deliveries != .reading }
+
+        var reasons: [String] {
+            // Without a connection nothing else is worth saying.
+            bus.reasons + (bus.connection.isConnected ? [deliveries.reason].compactMap { $0 } : [])
+        }
+
+        /// The word for the subscriptions in `details`.
+        var subscriptions: String {
+            switch deliveries {
+            case .reading: "reading"
+            case .current: "current"
+            case .behind: "behind"
+            case .refused: "unavailable"
+            }
+        }
     }
 
     func overall() -> Response {
-        let status = bus.status
+        let state = State(bus.status, deliveries)
+        let status = state.bus
         let isNearlyFull = (status.fill?.share ?? 0) >= Self.nearlyFull
         let redis = observation.redis?.state.isConnected
         let isDegraded =
             isNearlyFull || status.storeIsFull || !status.auditFaults.isEmpty || redis == false
-        var body = head(!status.isReady ? "unhealthy" : isDegraded ? "degraded" : "healthy")
+            || state.deliveries != .current
+        var body = head(!state.isReady ? "unhealthy" : isDegraded ? "degraded" : "healthy")
         body.appendJSON(raw: ",\"details\":{\"nats_connected\":")
         append(status.connection.isConnected, to: &body)
         // Null when there is none to connect to: REDIS_URL=off.
@@ -53,8 +86,10 @@ struct Health: Sendable {
         body.appendJSON(raw: ",\"durability_evidence\":")
         body.appendJSON(string: durability.evidence)
         body.appendJSON(raw: ",\"ready\":")
-        append(status.isReady, to: &body)
-        write(reasons: status.reasons, into: &body)
+        append(state.isReady, to: &body)
+        write(reasons: state.reasons, into: &body)
+        body.appendJSON(raw: ",\"subscriptions\":")
+        body.appendJSON(string: state.subscriptions)
         body.appendJSON(raw: ",\"version\":")
         body.appendJSON(string: GatewayConfiguration.version)
         if let clusterID {
@@ -69,7 +104,7 @@ struct Health: Sendable {
         }
         if let fill = status.fill { write(fill, into: &body) }
         body.appendJSON(raw: "}}")
-        return response(status.isReady ? .ok : .serviceUnavailable, body)
+        return response(state.isReady ? .ok : .serviceUnavailable, body)
     }
 
     private func head(_ status: String) -> [UInt8] {

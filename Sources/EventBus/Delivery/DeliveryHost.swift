@@ -14,11 +14,18 @@ package final class DeliveryHost: Sendable {
     private let advisories: AdvisoryReader
     /// What this replica wrote for native consumers.
     private let nativeLetters: Locked<[SubscriptionKey: NativeLetters]>
-    /// Whether the ledger is open and the locks' secret is there.
-    private let ledgerIsOpen = Locked(false)
+    private let ledger = Locked(Ledger())
     private let servesAll: Bool
     private let logger: Logger
     private let connection = Locked<@Sendable (ConnectionState) -> Void>({ _ in })
+
+    /// How far the opening of the hand-backs' bucket has come.
+    private struct Ledger {
+        /// Whether it is open and the locks' secret is there.
+        var isOpen = false
+        /// What is in the way.
+        var trouble: BucketTrouble?
+    }
 
     /// The event stream whose buckets have no suffix.
     private static let standardStream = "SLUICE_EVENTS"
@@ -117,7 +124,19 @@ package final class DeliveryHost: Sendable {
 
     /// Whether this replica can deliver now: its connection is up, and all that deliveries need has been read.
     package var isReady: Bool {
-        client.state.isConnected && registry.isCurrent && ledgerIsOpen.withLock { $0 }
+        client.state.isConnected && registry.isCurrent && ledger.withLock { $0.isOpen }
+    }
+
+    /// What this process knows of the subscriptions.
+    ///
+    /// - Parameter publishingSince: when it became possible to publish events; `nil` if it is not.
+    package func readiness(publishingSince: ContinuousClock.Instant?) -> DeliveryReadiness {
+        DeliveryReadiness(
+            of: registry.settings.bucket,
+            hasRead: registry.isCurrent,
+            trouble: registry.trouble ?? ledger.withLock { $0.trouble },
+            publishingSince: publishingSince
+        )
     }
 
     /// Connects and delivers until the task is cancelled, then gives back what is in hand, at most `drainTime` long.
@@ -156,11 +175,13 @@ package final class DeliveryHost: Sendable {
             do throws(JetStreamError) {
                 try await ledgerBucket.open()
                 try await engine.tokens.load(from: ledgerBucket)
-                return ledgerIsOpen.withLock { $0 = true }
+                return ledger.withLock { $0 = Ledger(isOpen: true) }
             } catch {
+                let trouble = BucketTrouble(ledgerBucket.name, error)
+                ledger.withLock { $0.trouble = trouble }
                 if client.state.isConnected, !hasWarned {
                     hasWarned = true
-                    logger.warning("deliveries cannot begin yet", metadata: ["reason": "\(error)"])
+                    logger.warning("deliveries cannot begin yet", metadata: ["reason": "\(trouble.reason)"])
                 }
                 try? await Task.sleep(for: .milliseconds(200))
             }

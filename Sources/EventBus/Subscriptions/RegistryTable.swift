@@ -22,6 +22,8 @@ struct RegistryTable: Sendable {
     private var places: Set<SubscriptionKey> = []
     /// Whether everything that was stored has been seen.
     var isCurrent = false
+    /// What keeps changes, or everything, from being seen now.
+    var trouble: BucketTrouble?
 
     subscript(key: SubscriptionKey) -> SubscriptionRecord? { slots[key]?.record }
 

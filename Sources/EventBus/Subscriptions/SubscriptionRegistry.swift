@@ -66,10 +66,13 @@ package final class SubscriptionRegistry: Sendable {
             case .entry(let entry):
                 if let change = take(entry) { onChange(change.old, change.new) }
             case .current:
-                table.withLock { $0.isCurrent = true }
+                table.withLock { ($0.isCurrent, $0.trouble) = (true, nil) }
                 SubscriptionLog.current(all.count, logger)
                 arrived.yield()
-            case .lost(let reason): SubscriptionLog.watchLost(reason, logger)
+            case .lost(let reason):
+                let trouble = BucketTrouble(settings.bucket, watchLost: reason)
+                table.withLock { $0.trouble = trouble }
+                SubscriptionLog.watchLost(trouble.reason, logger)
             }
         }
         await withTaskGroup(of: Void.self) { group in
@@ -84,10 +87,16 @@ package final class SubscriptionRegistry: Sendable {
         var pause = Duration.milliseconds(100)
         while !Task.isCancelled {
             do throws(JetStreamError) {
-                return try await bucket.open()
+                try await bucket.open()
+                return table.withLock { $0.trouble = nil }
             } catch {
+                let trouble = BucketTrouble(settings.bucket, error)
+                let isNews = table.withLock { table in
+                    defer { table.trouble = trouble }
+                    return table.trouble != trouble
+                }
                 // Nothing is amiss before the first connection.
-                if error != .notConnected { SubscriptionLog.notOpened(error.description, logger) }
+                if isNews, error != .notConnected { SubscriptionLog.notOpened(trouble.reason, logger) }
             }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, .seconds(2))
@@ -112,6 +121,9 @@ package final class SubscriptionRegistry: Sendable {
 
     /// Whether all that was stored when the watch began has been read: before, nothing is known to be missing.
     package var isCurrent: Bool { table.withLock { $0.isCurrent } }
+
+    /// What is in the way of knowing them, or their changes, now; `nil` if nothing is.
+    var trouble: BucketTrouble? { table.withLock { $0.trouble } }
 
     /// All subscriptions of all tenants, in no order.
     package var all: [SubscriptionRecord] { table.withLock { $0.all } }
