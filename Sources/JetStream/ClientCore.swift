@@ -13,6 +13,8 @@ final class ClientCore: Sendable {
     /// Connection attempts' results on their way from the connector to the I/O thread; nil when that thread has ended.
     let arrivals = Locked<[Result<NATSLink, Connector.ConnectFailure>]?>([])
     let closing = Locked<Closing>(Closing())
+    /// The end of all pulls, of which there is one at most.
+    let pullsEnd = Locked<PullsEnd>(PullsEnd())
     private let connectionState = Locked<ConnectionState>(.connecting(lastFailure: nil))
     /// How many connections were made so far.
     let connects = Locked<UInt64>(0)
@@ -25,6 +27,12 @@ final class ClientCore: Sendable {
         var finished = false
         /// When to stop waiting for acknowledgements, once closing is asked for.
         var deadline: Nanoseconds?
+        var waiters: [@Sendable () -> Void] = []
+    }
+
+    /// Who waits until nothing more comes of any pull.
+    struct PullsEnd: Sendable {
+        var isReached = false
         var waiters: [@Sendable () -> Void] = []
     }
 
@@ -79,6 +87,26 @@ final class ClientCore: Sendable {
     /// Takes the answer of a service; dropped without a connection, or if too many wait.
     func enqueue(_ answer: ServiceAnswer) {
         if case .accepted(true) = inbox.withLock({ $0.add(answer) }) { wake.signal() }
+    }
+
+    /// Asks for the end of all pulls; `resume` is called when nothing more comes of any, or at the deadline.
+    func endPulls(by deadline: Nanoseconds, _ resume: @escaping @Sendable () -> Void) {
+        let isReached = pullsEnd.withLock { end in
+            if !end.isReached { end.waiters.append(resume) }
+            return end.isReached
+        }
+        if isReached { return resume() }
+        if inbox.withLock({ $0.endPulls(by: deadline) }) { wake.signal() }
+    }
+
+    /// Nothing more comes of any pull, from now on; on any thread.
+    func reachPullsEnd() {
+        let waiters = pullsEnd.withLock { end in
+            end.isReached = true
+            defer { end.waiters = [] }
+            return end.waiters
+        }
+        for resume in waiters { resume() }
     }
 
     /// Takes the result of a connection attempt, on the connector thread.

@@ -31,7 +31,7 @@
 // C-17  Inbox names can be guessed: ours come from the system's random source. Tests: AcknowledgementTests.
 // C-18  No retry on no-responders: two more tries 250 ms apart, with the same message id. Tests: AcknowledgementTests.
 // C-19  Missing JetStream calls: administration is JSON on `$JS.API.>`. Tests: RealServerTests.
-// C-20  A thread per subscription: there is one subscription per connection, and one per service.
+// C-20  A thread per subscription: there is one subscription per connection, one more where it pulls, and one per service.
 // C-21  Tearing the library down crashes: it is never torn down.
 // C-22  The libuv and libevent adapters race because several threads add and remove events: no adapter is used, and all
 //       callbacks of an established link come from calls that the I/O thread makes itself.

@@ -54,7 +54,7 @@ struct IOLoop {
 
     private mutating func send() {
         takeQueued()
-        guard let link else { return }
+        guard let link else { return lanes.endPullsWithoutLink() }
         offerServices(link)
         resend(link)
         var count = 0
@@ -302,5 +302,6 @@ struct IOLoop {
             return closing.waiters
         }
         for resume in waiters { resume() }
+        core.reachPullsEnd()
     }
 }

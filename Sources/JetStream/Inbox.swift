@@ -7,6 +7,8 @@ struct Inbox: Sendable {
     private var orderCount = 0
     private var answers: [ServiceAnswer] = []
     private var answerCost = 0
+    /// Until when the end of all pulls is waited for, where it was asked for and not taken yet.
+    private var pullsEnd: Nanoseconds?
     /// Whether the I/O thread waits and wants to be woken.
     private var sleeping = false
     private(set) var refusal: NotSentReason? = .disconnected
@@ -55,6 +57,13 @@ struct Inbox: Sendable {
         return .accepted(wake: sleeping)
     }
 
+    /// Asks for the end of all pulls; true if the I/O thread is to be woken.
+    mutating func endPulls(by deadline: Nanoseconds) -> Bool {
+        pullsEnd = deadline
+        defer { sleeping = false }
+        return sleeping
+    }
+
     /// Moves out what the lanes and services ask for; settlements keep counting until they are `release`d.
     mutating func take(into queue: inout LaneQueue) {
         if !laneBatches.isEmpty {
@@ -65,6 +74,10 @@ struct Inbox: Sendable {
             queue.answers += answers
             answers.removeAll()
             answerCost = 0
+        }
+        if let deadline = pullsEnd {
+            queue.endPulls(by: deadline)
+            pullsEnd = nil
         }
     }
 
@@ -85,7 +98,7 @@ struct Inbox: Sendable {
 
     /// True if the I/O thread may sleep; from then on `add` asks for a wake-up.
     mutating func sleepIfEmpty() -> Bool {
-        sleeping = batches.isEmpty && laneBatches.isEmpty && answers.isEmpty
+        sleeping = batches.isEmpty && laneBatches.isEmpty && answers.isEmpty && pullsEnd == nil
         return sleeping
     }
 

@@ -7,6 +7,7 @@
 public final class JetStreamClient: Sendable {
     let core: ClientCore
     private let started = Locked(false)
+    var hasStarted: Bool { started.withLock { $0 } }
 
     /// Makes a client; nothing happens before ``start()``.
     ///

@@ -14,12 +14,29 @@ struct LaneQueue {
         var end: Nanoseconds { pull.asked + pull.expires }
     }
 
+    /// How far the end of all pulls has come.
+    private struct PullsEnd {
+        let asked: Nanoseconds
+        /// Until when it is waited for.
+        let deadline: Nanoseconds
+        /// What could still come at the last look, and when the next is.
+        var coming: Int?
+        var nextLook: Nanoseconds
+        /// Whether the server has been told.
+        var isSent = false
+        var isReached = false
+
+        var nextDeadline: Nanoseconds { isReached ? .max : isSent ? deadline : min(nextLook, deadline) }
+    }
+
     private let core: ClientCore
     private var groups: [Group] = []
     private var head = 0
     private var next = 0
     private var pulls: [WaitingPull] = []
     private var cancelled: [(LaneMailbox, DeliveryLane.Tag)] = []
+    /// Nil while pulls are sent.
+    private var pullsEnd: PullsEnd?
     var answers: [ServiceAnswer] = []
     /// Whether settlements wait for others to be confirmed.
     private var isFull = false
@@ -45,7 +62,7 @@ struct LaneQueue {
         let order = hasOrders ? groups[head].deadline : .max
         let memory = pulls.isEmpty ? .max : now + Self.memoryCheck
         let tables = min(core.pulls.withLock { $0.earliestDeadline }, core.settlements.withLock { $0.earliestDeadline })
-        return min(order, memory, tables)
+        return min(order, memory, tables, pullsEnd?.nextDeadline ?? .max)
     }
 
     mutating func append(contentsOf batches: [(mailbox: LaneMailbox, batch: LaneBatch)]) {
@@ -64,7 +81,11 @@ struct LaneQueue {
     /// Hands to cnats what the link takes now.
     mutating func send(to link: NATSLink, while canSend: () -> Bool) {
         cancel()
-        if canSend() { sendPulls(to: link) }
+        if pullsEnd != nil {
+            endPulls(on: link)
+        } else if canSend() {
+            sendPulls(to: link)
+        }
         sendOrders(to: link, while: canSend)
         while !answers.isEmpty, canSend() {
             let piece = answers.prefix(Self.pieceMax)
@@ -87,6 +108,7 @@ struct LaneQueue {
 
     private mutating func sendPulls(to link: NATSLink) {
         if pulls.isEmpty { return }
+        link.subscribeToPulls { ReplySink(core: core) }
         let now = monotonicNow()
         let configuration = core.configuration
         var kept: [WaitingPull] = []
@@ -174,6 +196,7 @@ struct LaneQueue {
 
     /// Ends what is past its deadline, sent or not.
     mutating func seeToDeadlines(now: Nanoseconds) {
+        if let pullsEnd, pullsEnd.deadline <= now { reachPullsEnd() }
         for end in core.pulls.withLock({ $0.removeExpired(now: now) }) { core.endSilentPull(end) }
         refuse(core.settlements.withLock { $0.removeExpired(now: now) })
         while hasOrders, groups[head].deadline <= now { refuseGroup() }
@@ -186,6 +209,7 @@ struct LaneQueue {
 
     /// Ends everything: the connection is gone, or the client is closing.
     mutating func endAll(_ sent: PullEnd, unsent: PullEnd) {
+        endPullsWithoutLink()
         for end in core.pulls.withLock({ $0.removeAll() }) { end.mailbox.append(.pullEnded(end.tag, sent)) }
         refuse(core.settlements.withLock { $0.removeAll() })
         while hasOrders { refuseGroup() }
@@ -193,6 +217,47 @@ struct LaneQueue {
         pulls.removeAll()
         cancelled.removeAll()
         answers.removeAll()
+    }
+
+    // MARK: The end of all pulls
+
+    /// So many messages more may be on their way than outstanding pulls may bring: those of pulls that we have given up.
+    private static let lateMax = 1024
+    /// A full pull comes in one go: its end is waited for, as nothing comes for this long, or at most for the longer time.
+    private static let quietTime: Nanoseconds = 20_000_000
+    private static let quietMax: Nanoseconds = 250_000_000
+
+    /// Sends no pull from now on, and ends those that are at the server as soon as little is on its way.
+    mutating func endPulls(by deadline: Nanoseconds) {
+        let now = monotonicNow()
+        if pullsEnd == nil { pullsEnd = PullsEnd(asked: now, deadline: deadline, nextLook: now) }
+    }
+
+    /// Messages that come now would be no harm here, but within a cluster they may be lost on their way between two servers,
+    /// and servers before 2.9.22 count what they could not send.
+    private mutating func endPulls(on link: NATSLink) {
+        let now = monotonicNow()
+        guard var end = pullsEnd, !end.isSent, !end.isReached, now >= end.nextLook else { return }
+        let coming = core.pulls.withLock { $0.coming }
+        if coming > 0, coming != end.coming, now - end.asked < Self.quietMax {
+            end.coming = coming
+            end.nextLook = now + Self.quietTime
+            pullsEnd = end
+            return
+        }
+        end.isSent = true
+        pullsEnd = end
+        let core = core
+        if !link.endPulls(coming: coming + Self.lateMax, whenOver: { core.reachPullsEnd() }) { reachPullsEnd() }
+    }
+
+    /// Without a connection nothing comes of any pull.
+    mutating func endPullsWithoutLink() { if pullsEnd != nil { reachPullsEnd() } }
+
+    private mutating func reachPullsEnd() {
+        if pullsEnd?.isReached == true { return }
+        pullsEnd?.isReached = true
+        core.reachPullsEnd()
     }
 
     private func refuse(_ entries: [SettlementTable.Entry]) {

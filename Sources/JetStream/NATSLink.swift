@@ -18,22 +18,14 @@ final class NATSLink: @unchecked Sendable {
     /// The descriptor as the watchdog knows it, to be taken back even after cnats has closed it.
     private var established: Int32?
     private var connection: OpaquePointer?
-    private var replies: ReplySink?
-    private var subscription: OpaquePointer?
+    private var replies = ReplyInbox()
+    /// Where consumers' messages come, once the first pull is sent; apart, so that the server can be told to send no more.
+    private var pulled = ReplyInbox()
     private var serviceSubscriptions: [UInt64: OpaquePointer] = [:]
-    /// `_INBOX.<22 random characters>.` with room for the token, NUL-terminated.
-    private var replySubject: [CChar]
-    private let replyPrefixCount: Int
     private var bin = MessageBin()
 
     /// What cnats reads at once, and first holds for writing.
     private static let bufferSize: Int32 = 64 << 10
-
-    init() {
-        let prefix = "_INBOX.\(randomToken(22))."
-        replyPrefixCount = prefix.utf8.count
-        replySubject = prefix.utf8.map { CChar(bitPattern: $0) } + [CChar](repeating: 0, count: 24)
-    }
 
     /// Connects, blocking; the connector's watchdog bounds it (C-05).
     func connect(to peer: Peer, name: String, timeoutMilliseconds: Int64) -> natsStatus {
@@ -82,22 +74,23 @@ final class NATSLink: @unchecked Sendable {
     }
 
     /// Subscribes to the replies.
+    func subscribe(_ sink: ReplySink) -> natsStatus { replies.subscribe(sink, on: connection) }
+
+    /// Subscribes to what pulls bring, before the first of them.
+    func subscribeToPulls(_ makeSink: () -> ReplySink) {
+        if pulled.subscription == nil { _ = pulled.subscribe(makeSink(), on: connection) }
+    }
+
+    /// Has the server end all pulls that wait there, by taking away the interest in what they bring.
     ///
-    /// `sink` lives until cnats' delivery thread has ended.
-    func subscribe(_ sink: ReplySink) -> natsStatus {
-        sink.prefix = Array(replySubject[..<replyPrefixCount])
-        replies = sink
-        let context = Unmanaged.passRetained(sink).toOpaque()
-        let wildcard = replySubject[..<replyPrefixCount] + [CChar(bitPattern: UInt8(ascii: "*")), 0]
-        var status = natsConnection_Subscribe(&subscription, connection, Array(wildcard), ReplySink.receive, context)
-        guard status == NATS_OK else {
-            Unmanaged<ReplySink>.fromOpaque(context).release()
-            return status
-        }
-        sink.subscription = subscription
-        status = natsSubscription_SetPendingLimits(subscription, -1, -1)
-        if status == NATS_OK { status = natsSubscription_SetOnCompleteCB(subscription, ReplySink.end, context) }
-        return status
+    /// Settlements that are sent afterwards come after that at the server. `whenOver` is called, on a thread of cnats', when
+    /// everything that came before has been handed over.
+    ///
+    /// - Parameter coming: How many messages may be on their way, at most.
+    /// - Returns: False if there is nothing to wait for.
+    func endPulls(coming: Int, whenOver: @escaping @Sendable () -> Void) -> Bool {
+        defer { countGiven() }
+        return pulled.end(coming: coming, on: connection, whenOver: whenOver)
     }
 
     /// True once cnats has given the connection up.
@@ -111,13 +104,13 @@ final class NATSLink: @unchecked Sendable {
 
     /// Appends one message to cnats' buffer.
     func publish(_ item: Batch.Item, token: SlotTable.Token) -> natsStatus {
-        setReplyToken(UInt64(token.generation) << 16 | UInt64(token.slot))
+        replies.setToken(UInt64(token.generation) << 16 | UInt64(token.slot))
         var message: OpaquePointer?
         var status = item.payload.withUnsafeBytes { bytes in
             natsMsg_Create(
                 &message,
                 item.subject,
-                replySubject,
+                replies.subject,
                 bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
                 Int32(clamping: bytes.count)
             )
@@ -132,8 +125,8 @@ final class NATSLink: @unchecked Sendable {
 
     /// Appends a message to ourselves, whose return shows that the server lives.
     func publishProbe() {
-        setReplyToken(.max)
-        _ = natsConnection_Publish(connection, replySubject, nil, 0)
+        replies.setToken(.max)
+        _ = natsConnection_Publish(connection, replies.subject, nil, 0)
         countGiven()
     }
 
@@ -157,14 +150,15 @@ final class NATSLink: @unchecked Sendable {
 
     /// Appends a pull request.
     func publish(_ pull: LaneBatch.Pull, bytesMax: Int, token: SlotTable.Token) -> natsStatus {
-        setReplyToken(ReplyToken.number(token), kind: ReplyToken.pull)
+        guard pulled.subscription != nil else { return NATS_INVALID_SUBSCRIPTION }
+        pulled.setToken(ReplyToken.number(token), kind: ReplyToken.pull)
         let subject = APISubject.nextMessages(pull.consumer, pull.stream).text
         let body = Array(pull.body(bytesMax: bytesMax).utf8)
         let status = body.withUnsafeBytes { bytes in
             natsConnection_PublishRequest(
                 connection,
                 subject,
-                replySubject,
+                pulled.subject,
                 bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
                 Int32(clamping: bytes.count)
             )
@@ -177,7 +171,7 @@ final class NATSLink: @unchecked Sendable {
     ///
     /// ``countGiven()`` is the caller's.
     func publish(_ how: Settlement, to ack: MessageEnvelope, token: SlotTable.Token?) -> natsStatus {
-        if let token { setReplyToken(ReplyToken.number(token), kind: ReplyToken.settlement) }
+        if let token { replies.setToken(ReplyToken.number(token), kind: ReplyToken.settlement) }
         return ack.withAck { subject in
             switch how {
             case .acknowledge: publish("+ACK", to: subject, withReply: token != nil)
@@ -205,7 +199,7 @@ final class NATSLink: @unchecked Sendable {
         _ withReply: Bool
     ) -> natsStatus {
         withReply
-            ? natsConnection_PublishRequest(connection, subject, replySubject, bytes, Int32(clamping: count))
+            ? natsConnection_PublishRequest(connection, subject, replies.subject, bytes, Int32(clamping: count))
             : natsConnection_Publish(connection, subject, bytes, Int32(clamping: count))
     }
 
@@ -240,24 +234,6 @@ final class NATSLink: @unchecked Sendable {
         }
     }
 
-    /// Writes the token in hex behind the prefix, with a letter before it that says what kind it is.
-    private func setReplyToken(_ token: UInt64, kind: UInt8? = nil) {
-        var position = replyPrefixCount
-        if let kind {
-            replySubject[position] = CChar(bitPattern: kind)
-            position += 1
-        }
-        var shift = 64 - token.leadingZeroBitCount
-        shift = max((shift + 3) / 4 * 4, 4)
-        while shift > 0 {
-            shift -= 4
-            let digit = UInt8(truncatingIfNeeded: token >> UInt64(shift) & 15)
-            replySubject[position] = CChar(digit < 10 ? 48 + digit : 87 + digit)
-            position += 1
-        }
-        replySubject[position] = 0
-    }
-
     /// Notes how much cnats has been given.
     func countGiven() {
         let buffered = natsConnection_Buffered(connection)
@@ -274,11 +250,14 @@ final class NATSLink: @unchecked Sendable {
 
     /// Reads what is there, at most one buffer; one `recv`.
     ///
-    /// The replies' gate is shut meanwhile: cnats wakes its delivery thread at the first reply, and that would fight with the
-    /// parser for the subscription's lock over every further one.
+    /// The sinks' gates are shut meanwhile: cnats wakes a delivery thread at its first message, and that would fight with
+    /// the parser for the subscription's lock over every further one. Delivery threads hold nothing else with their gate.
     func read() {
-        guard let replies else { return natsConnection_ProcessReadEvent(connection) }
-        replies.gate.withLock { _ in natsConnection_ProcessReadEvent(connection) }
+        guard let replies = replies.sink else { return natsConnection_ProcessReadEvent(connection) }
+        replies.gate.withLock { _ in
+            guard let pulled = pulled.sink else { return natsConnection_ProcessReadEvent(connection) }
+            pulled.gate.withLock { _ in natsConnection_ProcessReadEvent(connection) }
+        }
     }
 
     /// Ends the connection without ever waiting: reads what has come, up to the end the shutdown makes.
@@ -297,9 +276,9 @@ final class NATSLink: @unchecked Sendable {
         }
         for subscription in serviceSubscriptions.values { natsSubscription_Destroy(subscription) }
         serviceSubscriptions = [:]
-        natsSubscription_Destroy(subscription)
+        replies.destroy()
+        pulled.destroy()
         natsConnection_Destroy(connection)
-        subscription = nil
         connection = nil
     }
 

@@ -69,6 +69,12 @@ struct PullTable {
 
     var count: Int { slots.count - free.count }
 
+    /// How many messages may still come for the pulls that are outstanding, those that end them included.
+    var coming: Int { slots.reduce(0) { $1.isActive ? $0 + max($1.remaining, 0) + 1 : $0 } }
+
+    /// The keys, `<stream>.<consumer>`, of all consumers that were asked in the last minutes.
+    var consumerKeys: [[UInt8]] { consumers.compactMap { $0?.key } }
+
     /// Notes a pull that is about to be sent; nil when there are too many.
     mutating func insert(
         _ pull: LaneBatch.Pull,

@@ -13,6 +13,8 @@ final class ReplySink: @unchecked Sendable {
     private let receive: @Sendable (SlotTable.Token, Reply) -> Void
     /// Held by the I/O thread while it parses replies.
     let gate = Locked<Void>(())
+    /// Called once nothing more comes.
+    let whenOver = Locked<@Sendable () -> Void>({})
 
     /// What a reply brought.
     enum Reply {
@@ -66,6 +68,7 @@ final class ReplySink: @unchecked Sendable {
         guard let closure else { return }
         let sink = Unmanaged<ReplySink>.fromOpaque(closure)
         sink.takeUnretainedValue().lanes.flush()
+        sink.takeUnretainedValue().whenOver.withLock { $0 }()
         sink.release()
     }
 }
@@ -74,6 +77,8 @@ final class ReplySink: @unchecked Sendable {
 enum ReplyToken {
     static let pull = UInt8(ascii: "p")
     static let settlement = UInt8(ascii: "s")
+    /// What nobody waits for; no hex digit.
+    static let nothing = UInt8(ascii: "x")
 
     /// Slot and generation of a pull or a settlement: 20 and 32 bits.
     static func number(_ token: SlotTable.Token) -> UInt64 { UInt64(token.generation) << 20 | UInt64(token.slot) }

@@ -28,6 +28,9 @@ package final class DeliveryEngine: Sendable {
     /// So many subscriptions that are gone are remembered, for the sums of `/metrics`.
     private static let endedMax = 10_000
 
+    /// The longest that a drain waits for messages that are on their way.
+    private static let pullsEndMax = Duration.seconds(2)
+
     /// Where a subscription's worker is.
     struct Place: Sendable {
         let shard: DeliveryShard
@@ -191,9 +194,11 @@ package final class DeliveryEngine: Sendable {
     /// Finishes what runs and gives back the rest, at most `deadline` long.
     package func drain(within deadline: Duration) async {
         isEnding.withLock { $0 = true }
-        for shard in shards { shard.loop.execute { for worker in shard.all { worker.drain() } } }
         let clock = ContinuousClock()
         let end = clock.now + deadline
+        // First, or the server would deliver here again what is given back, and it would be lost with the connection.
+        await client.endPulls(within: min(deadline, Self.pullsEndMax))
+        for shard in shards { shard.loop.execute { for worker in shard.all { worker.drain() } } }
         while clock.now < end {
             if await workersAreIdle() { return }
             try? await clock.sleep(for: .milliseconds(20))

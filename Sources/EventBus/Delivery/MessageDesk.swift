@@ -21,6 +21,8 @@ final class MessageDesk: @unchecked Sendable {
     private(set) var skipped: UInt64 = 0
     /// Tries to store a dead letter that failed.
     private(set) var lettersFailed: UInt64 = 0
+    /// Questions to the ledger, and records in it, that no message in hand waits for.
+    private var ledgerCalls = 0
     /// From then on no message comes for the pulls that were made so far.
     private(set) var quietAt = Instant.min
     /// How long after its end a message may still be on its way, in nanoseconds.
@@ -78,10 +80,17 @@ final class MessageDesk: @unchecked Sendable {
             return then(.taken(arrival(message, pull, 0, kind)))
         }
         let loop = shard.loop
+        ledgerCalls += 1
         services.ledger.lookUp(consumer, message.sequence) { total in
-            loop.execute { self.keep(entry, kind, pull, total, then) }
+            loop.execute {
+                self.ledgerCalls -= 1
+                self.keep(entry, kind, pull, total, then)
+            }
         }
     }
+
+    /// Whether something is under way of which the machine does not know.
+    var isBusy: Bool { ledgerCalls > 0 }
 
     private func keep(
         _ entry: HeldMessages.Entry,
@@ -252,7 +261,9 @@ final class MessageDesk: @unchecked Sendable {
 
     /// The delivery ran out while it waited here.
     func lapse(_ sequence: UInt64, unattempted: Int) {
-        services.ledger.record(consumer, sequence, total: unattempted) {}
+        let loop = shard.loop
+        ledgerCalls += 1
+        services.ledger.record(consumer, sequence, total: unattempted) { loop.execute { self.ledgerCalls -= 1 } }
         _ = held.remove(sequence)
     }
 

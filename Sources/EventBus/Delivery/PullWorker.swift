@@ -50,7 +50,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
 
     var key: SubscriptionKey { desk.key }
     var isAside: Bool { false }
-    var isIdle: Bool { machine.isIdle }
+    var isIdle: Bool { machine.isIdle && !desk.isBusy }
     var quietAt: Instant { desk.quietAt }
 
     // MARK: Clients

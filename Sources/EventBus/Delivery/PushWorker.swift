@@ -52,7 +52,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
     }
 
     var key: SubscriptionKey { desk.key }
-    var isIdle: Bool { machine.isIdle }
+    var isIdle: Bool { machine.isIdle && !desk.isBusy }
     var quietAt: Instant { desk.quietAt }
 
     // MARK: What happens

@@ -6,7 +6,7 @@ extension EndToEnd {
     /// R-21, R-31 and R-33: the count of attempts, which comes from JetStream's own, over the ends of gateways.
     @Suite(.serialized) struct AttemptCountTests {
         @Test(arguments: NATSServer.available)
-        func `R-33: a drain between attempts loses nothing`(binary: NATSServer.Binary) throws {
+        func `R-33: a drain between attempts costs none and adds none`(binary: NATSServer.Binary) throws {
             let rig = try FaultRig(binary)
             let sink = try FaultSink { _, _ in .answer(409) }
             try rig.subscribe("s", sink, config: #""ackWait":2,"maxAttempts":5,"backoff":[1]"#)
@@ -23,11 +23,11 @@ extension EndToEnd {
                 try rig.restart("s")
             }
             #expect(rig.waitUntilSettled("s"), "\(rig.consumer("s").text)")
-            // A request for events cannot be taken back: what the server still sends for it is lost to its count.
-            #expect(sink.histories.allSatisfy { $0.value.arrivals.count >= 4 }, "\(sink.histories)")
+            let counts = ids.map { sink.history($0).arrivals.count }
+            #expect(counts.allSatisfy { $0 == 5 }, "\(counts)")
             let letters = try rig.letters()
-            #expect(Set(letters.map(\.id)) == Set(ids) && letters.count == ids.count)
-            #expect(letters.allSatisfy { $0.reason == "retries-exhausted" }, "\(letters)")
+            #expect(letters.map(\.id).sorted() == ids.sorted())
+            #expect(letters.allSatisfy { $0.attempts == 5 && $0.reason == "retries-exhausted" }, "\(letters)")
         }
 
         @Test(arguments: NATSServer.available)
@@ -54,7 +54,32 @@ extension EndToEnd {
         }
 
         @Test(arguments: NATSServer.available)
-        func `R-33: what a drain hands back unattempted is attempted before it is a dead letter`(
+        func `R-33: drains in the middle of a stream of events cost no attempt`(binary: NATSServer.Binary) throws {
+            let rig = try FaultRig(binary)
+            let sink = try FaultSink { _, _ in .late(.milliseconds(2)) }
+            // One attempt: whatever costs an event one makes it a dead letter that was never tried.
+            try rig.subscribe("s", sink, config: #""ackWait":2,"maxInFlight":64,"maxAttempts":1"#)
+            let ids = (0..<6000).map { "e\($0)" }
+            try rig.publish(ids)
+            for drain in 1...5 {
+                #expect(waitUntil(timeout: .seconds(60)) { sink.takenCount >= min(drain * 600, ids.count) })
+                rig.gateway.terminate()
+                #expect(rig.gateway.waitForExit())
+                #expect(rig.gateway.exitStatus == 0)
+                try rig.restart("s")
+            }
+            #expect(rig.waitUntilSettled("s"), "\(rig.consumer("s").text)")
+            let letters = try rig.letters()
+            // Servers before 2.9.22 count what they were about to send when they heard that nobody wants it any more
+            // (nats-server, `didNotDeliver`): a few of thousands.
+            let lost = letters.count
+            #expect(binary.version.hasPrefix("2.9.") ? lost < 32 : lost == 0, "\(lost)")
+            #expect(sink.taken.union(letters.map(\.id)) == Set(ids))
+            #expect(sink.attempts == ids.count - lost)
+        }
+
+        @Test(arguments: NATSServer.available)
+        func `R-33: what a drain hands back unattempted has all its attempts`(
             binary: NATSServer.Binary
         ) throws {
             let rig = try FaultRig(binary)
@@ -64,10 +89,10 @@ extension EndToEnd {
             try rig.restart("s")
             #expect(rig.waitUntilSettled("s"), "\(rig.consumer("s").text)")
             let counts = ids.map { sink.history($0).arrivals.count }
-            #expect(counts.allSatisfy { (1...2).contains($0) }, "\(counts)")
+            #expect(counts.allSatisfy { $0 == 2 }, "\(counts)")
             let letters = try rig.letters()
             #expect(letters.map(\.id).sorted() == ids.sorted())
-            #expect(letters.allSatisfy { $0.attempts == 2 }, "\(letters)")
+            #expect(letters.allSatisfy { $0.attempts == 2 && $0.reason == "retries-exhausted" }, "\(letters)")
         }
 
         @Test func `R-31: a crash before an attempt counts as one, never as more`() throws {
