@@ -42,6 +42,15 @@ enum APIResponse {
         return info
     }
 
+    /// How many messages a purge took.
+    static func purged(_ bytes: [UInt8]) throws(JetStreamError) -> UInt64 {
+        var count: UInt64 = 0
+        try read(bytes) { reader, member in
+            member == "purged" ? reader.read(into: &count) : reader.skipValue()
+        }
+        return count
+    }
+
     static func message(_ bytes: [UInt8]) throws(JetStreamError) -> StoredMessage {
         var subject = ""
         var sequence: UInt64 = 0

@@ -12,6 +12,7 @@ struct APISubject: Sendable {
     static func deleteMessage(in name: StreamName) -> APISubject {
         APISubject("$JS.API.STREAM.MSG.DELETE.\(name.text)")
     }
+    static func purge(_ name: StreamName) -> APISubject { APISubject("$JS.API.STREAM.PURGE.\(name.text)") }
     static func createDurable(_ consumer: ConsumerName, _ stream: StreamName) -> APISubject {
         APISubject("$JS.API.CONSUMER.DURABLE.CREATE.\(stream.text).\(consumer.text)")
     }

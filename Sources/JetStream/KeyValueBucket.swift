@@ -87,6 +87,22 @@ package final class KeyValueBucket: Sendable {
         await store(key, [], expecting, .delete)
     }
 
+    /// The keys that have a value or a mark, in no order; servers tell at most 100,000.
+    package func keys() async throws(JetStreamError) -> [Key] {
+        let info = try await client.streamInfo(name.stream, deleted: false, subjects: SubjectFilter(allOf: name))
+        let prefix = "$KV.\(name.text)."
+        return (info?.state.subjects ?? [:]).keys.compactMap { subject in
+            subject.hasPrefix(prefix) ? Key(text: String(subject.dropFirst(prefix.count))) : nil
+        }
+    }
+
+    /// Removes a key's newest entry without a trace, be it a value or the mark of a deletion.
+    ///
+    /// Only for buckets that nobody watches: on nats-server 2.9 watches would miss what they have not got yet.
+    package func remove(_ key: Key) async throws(JetStreamError) {
+        try await client.purge(SubjectFilter(Subject(bucket: name, key: key)), of: name.stream)
+    }
+
     private func store(
         _ key: Key,
         _ value: [UInt8],

@@ -121,6 +121,20 @@ extension JetStreamClient {
         }
     }
 
+    /// Removes all messages of a subject.
+    ///
+    /// Not for streams with consumers: nats-server 2.9 lets them skip all that they have not delivered yet, of any subject.
+    /// - Returns: how many those were.
+    @discardableResult
+    package func purge(
+        _ subject: SubjectFilter,
+        of stream: StreamName,
+        timeout: Duration = .seconds(5)
+    ) async throws(JetStreamError) -> UInt64 {
+        let payload = Array("{\"filter\":\"\(subject.text)\"}".utf8)
+        return try APIResponse.purged(try await request(.purge(stream), payload: payload, timeout: timeout))
+    }
+
     private func message(
         in stream: StreamName,
         _ request: String,

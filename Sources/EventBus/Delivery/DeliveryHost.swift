@@ -11,6 +11,7 @@ package final class DeliveryHost: Sendable {
     package let deadLetters: DeadLetterBox
     private let client: JetStreamClient
     private let ledgerBucket: KeyValueBucket
+    private let ledger: HandBackLedger
     private let advisories: AdvisoryReader
     /// What this replica wrote for native consumers.
     private let nativeLetters: Locked<[SubscriptionKey: NativeLetters]>
@@ -80,6 +81,7 @@ package final class DeliveryHost: Sendable {
             name: Self.bucketName("SLUICE_HANDBACKS\(own)"),
             replicas: replicas
         )
+        ledger = HandBackLedger(bucket: ledgerBucket)
         var settings = SubscriptionRegistry.Settings(events: bus.streamName, prefix: configuration.subjectPrefix)
         settings.bucket = Self.bucketName("SLUICE_SUBSCRIPTIONS\(own)")
         settings.replicas = replicas
@@ -107,7 +109,7 @@ package final class DeliveryHost: Sendable {
             DeliveryEngine.Parts(
                 client: client,
                 registry: registry,
-                ledger: HandBackLedger(bucket: ledgerBucket),
+                ledger: ledger,
                 events: bus.streamName,
                 deadLetters: configuration.streams.deadLetters.name,
                 loops: loops,
@@ -162,10 +164,35 @@ package final class DeliveryHost: Sendable {
             }
             if servesAll { tasks.addTask { await self.advisories.run() } }
             tasks.addTask { await engine.run() }
+            tasks.addTask { await self.sweepForEver() }
         }
         // In a task of its own: in a cancelled one every pause would end at once, and waiting would take a whole processor.
         await Task { await engine.drain(within: drainTime) }.value
         await client.close(grace: .seconds(2))
+    }
+
+    /// Removes from the ledger what nobody will ask for, once in an hour.
+    private func sweepForEver() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(3600))
+            guard !Task.isCancelled, registry.isCurrent,
+                let events = try? await client.streamInfo(registry.settings.events),
+                let letters = try? await client.streamInfo(deadLetters.stream)
+            else { continue }
+            do throws(JetStreamError) {
+                try await ledger.sweep(
+                    events: events.state.firstSequence,
+                    letters: letters.state.firstSequence,
+                    isGone: { [registry] key in
+                        guard registry.record(key) == nil else { return false }
+                        // The bucket's leader knows of one that was made a moment ago.
+                        do { return try await registry.load(key) == nil } catch { return false }
+                    }
+                )
+            } catch {
+                logger.info("hand-backs are not swept", metadata: ["reason": "\(error)"])
+            }
+        }
     }
 
     /// Opens the ledger and the locks' secret, again and again until it works or the task is cancelled.

@@ -9,6 +9,7 @@ final class MessageDesk: @unchecked Sendable {
     // Safe: every function is called on the shard's loop; what comes from other threads goes through it.
     private unowned let shard: DeliveryShard
     private let services: DeliveryServices
+    private let ledger: HandBackLedger
     let key: SubscriptionKey
     private let stream: StreamName
     private let consumer: ConsumerName
@@ -36,6 +37,7 @@ final class MessageDesk: @unchecked Sendable {
         stream = plan.stream
         consumer = plan.consumer
         isForDeadLetters = plan.isForDeadLetters
+        ledger = plan.isForDeadLetters ? services.ledger.forDeadLetters : services.ledger
         skips = SkipDesk(shard, services, plan)
         intake = EventIntake(plan.subscription, isDecidedByServer: plan.isDecidedByServer)
     }
@@ -81,7 +83,7 @@ final class MessageDesk: @unchecked Sendable {
         }
         let loop = shard.loop
         ledgerCalls += 1
-        services.ledger.lookUp(consumer, message.sequence) { total in
+        ledger.lookUp(consumer, message.sequence) { total in
             loop.execute {
                 self.ledgerCalls -= 1
                 self.keep(entry, kind, pull, total, then)
@@ -172,7 +174,7 @@ final class MessageDesk: @unchecked Sendable {
             return
         }
         let loop = shard.loop
-        services.ledger.record(consumer, sequence, total: unattempted) {
+        ledger.record(consumer, sequence, total: unattempted) {
             loop.execute {
                 if !self.settle(sequence, .release(delay: delay)) { failed() }
             }
@@ -263,13 +265,13 @@ final class MessageDesk: @unchecked Sendable {
     func lapse(_ sequence: UInt64, unattempted: Int) {
         let loop = shard.loop
         ledgerCalls += 1
-        services.ledger.record(consumer, sequence, total: unattempted) { loop.execute { self.ledgerCalls -= 1 } }
+        ledger.record(consumer, sequence, total: unattempted) { loop.execute { self.ledgerCalls -= 1 } }
         _ = held.remove(sequence)
     }
 
     func forget(_ sequence: UInt64, settled: Bool) {
         guard let entry = held.remove(sequence) else { return }
-        if settled, entry.isRecorded { services.ledger.forget(consumer, sequence) }
+        if settled, entry.isRecorded { ledger.forget(consumer, sequence) }
     }
 
     // MARK: In hand
