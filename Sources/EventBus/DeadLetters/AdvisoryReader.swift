@@ -4,9 +4,9 @@ package import Logging
 
 /// Turns the server's advisories about native consumers into dead letters: whatever they gave up or terminated.
 ///
-/// Advisories are plain messages, lost unless a stream captures them (N-08). All replicas share one durable consumer of
-/// that stream, and an advisory is acknowledged only after its dead letter is stored. Safe to use from any task; one
-/// ``run()`` at a time.
+/// Advisories are plain messages, lost unless a stream captures them (N-08). All replicas for one event stream share a
+/// durable consumer of that stream, and an advisory is acknowledged only after its dead letter is stored. Safe to use from
+/// any task; one ``run()`` at a time.
 package struct AdvisoryReader: Sendable {
     /// Whose a consumer is.
     package enum Owner: Sendable {
@@ -31,8 +31,9 @@ package struct AdvisoryReader: Sendable {
         case postponed
     }
 
-    /// The consumer's name.
-    package static let consumer = "sluice_advisories"
+    /// The consumer's name but for the event stream's suffix: whoever reads for one stream acknowledges the advisories about
+    /// others unread.
+    private static let consumer = "sluice_advisories"
     /// Advisories in work at a time.
     private static let batch = 64
     /// Longest pause before an advisory that could not be dealt with comes again.
@@ -73,7 +74,7 @@ package struct AdvisoryReader: Sendable {
 
     /// Reads until the task is cancelled, whatever happens to the connection, the server or the consumer.
     package func run() async {
-        guard let name = ConsumerName(Self.consumer) else { return }
+        guard let name = ConsumerName(Self.consumer + plan.events.name.suffix) else { return }
         var progress = Progress()
         var pause: Duration = .milliseconds(100)
         var told: String?

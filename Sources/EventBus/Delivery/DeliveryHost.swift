@@ -28,15 +28,6 @@ package final class DeliveryHost: Sendable {
         var trouble: BucketTrouble?
     }
 
-    /// The event stream whose buckets have no suffix.
-    private static let standardStream = "SLUICE_EVENTS"
-
-    /// What tells the buckets of one event stream from those of others; a stream's name may be longer than a bucket's.
-    private static func suffix(of stream: String) -> String {
-        if stream.utf8.elementsEqual(standardStream.utf8) { return "" }
-        return "_" + (stream.utf8.count <= 128 ? stream : SHA256Digest(stream).shortText)
-    }
-
     private static func bucketName(_ text: String) -> BucketName {
         guard let name = BucketName(text) else { preconditionFailure("\(text) is no bucket name") }
         return name
@@ -75,7 +66,7 @@ package final class DeliveryHost: Sendable {
         self.logger = logger
         let replicas = configuration.streams.events.replicas
         // Records hold sequences and subjects of one stream: another stream has buckets of its own.
-        let own = Self.suffix(of: bus.streamName.description)
+        let own = bus.streamName.suffix
         ledgerBucket = KeyValueBucket(
             client: client,
             name: Self.bucketName("SLUICE_HANDBACKS\(own)"),
