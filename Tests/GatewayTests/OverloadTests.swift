@@ -84,5 +84,60 @@ extension EndToEnd {
             for connection in waiting { #expect([202, 503, 504].contains(try connection.receive().status)) }
             #expect(waitUntil(timeout: .seconds(30)) { (try? stack.exchange(large).status) == 202 })
         }
+
+        @Test func `R-36: a batch refused for overload is told so entry by entry, and nothing of it is stored`() throws
+        {
+            // The answers that are waited for come when the broker goes on.
+            let stack = try GatewayStack(NATSServer.standard, settings: ["PUBLISH_TIMEOUT": "60"])
+            #expect(try stack.exchange(TestEvent().structured()).status == 202)
+            let bad = #"{"specversion":"1.0","id":"bad","source":"/tests/gateway"}"#
+            let events = [TestEvent(), TestEvent()]
+            let entries = [bad] + events.map(\.json)
+            stack.server.pause()
+            var waiting: [HTTPConnection] = []
+            let isFull = try waitUntil(timeout: .seconds(20)) {
+                let connection = try stack.gateway.connect(timeout: .seconds(90))
+                try connection.send(TestEvent().structured())
+                if connection.hasSomethingToRead(within: .milliseconds(50)) {
+                    return isOverload(try connection.receive())
+                }
+                waiting.append(connection)
+                return false
+            }
+            #expect(isFull)
+
+            // One that is faulty is faulty whatever the load, and without on-invalid=skip the batch with it.
+            let strict = try stack.exchange(batch(entries))
+            #expect(strict.status == 400, "\(strict.text)")
+            #expect(strict.json["type"].string == "urn:sluice:problem:invalid-event")
+            let skipping = try stack.exchange(batch(entries, to: "/v1/events?on-invalid=skip"))
+            #expect(isOverload(skipping), "\(skipping.status) \(skipping.text)")
+            #expect(skipping["Retry-After"] == "1")
+            let results = skipping.json["results"].items
+            #expect(results.map { $0["index"].int } == [0, 1, 2])
+            #expect(results.map { $0["status"].int } == [400, 503, 503])
+            #expect(results.dropFirst().map { $0["id"].string } == events.map(\.id))
+            for result in results.dropFirst() {
+                #expect(result["error"]["type"].string == "urn:sluice:problem:overloaded", "\(result.text)")
+                #expect(result["sequence"].isNull)
+            }
+
+            stack.server.resume()
+            for connection in waiting { #expect([202, 503, 504].contains(try connection.receive().status)) }
+            let reader = try stack.reader()
+            let before = try reader.copiesByID()
+            #expect(events.allSatisfy { before[$0.id] == nil }, "what was refused is stored")
+            // Sent again it is stored, once, and the faulty one still is not.
+            var again = try stack.exchange(batch(entries, to: "/v1/events?on-invalid=skip"))
+            _ = try waitUntil(timeout: .seconds(30)) {
+                if again.status != 503 { return true }
+                again = try stack.exchange(batch(entries, to: "/v1/events?on-invalid=skip"))
+                return false
+            }
+            #expect(again.status == 207, "\(again.status) \(again.text)")
+            #expect(again.json["accepted"].int == 2 && again.json["duplicates"].int == 0, "\(again.text)")
+            let after = try reader.copiesByID()
+            #expect(events.allSatisfy { after[$0.id] == 1 } && after["bad"] == nil)
+        }
     }
 }

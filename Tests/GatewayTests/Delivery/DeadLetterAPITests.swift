@@ -95,6 +95,41 @@ extension EndToEnd {
             #expect(gone.json["failed"].int == 1 && gone.json["redriven"].int == 0, "\(gone.text)")
         }
 
+        @Test(arguments: NATSServer.available)
+        func `what the subscription's filter lets through no more stays a dead letter, until it does again`(
+            binary: NATSServer.Binary
+        ) throws {
+            let client = try DeliveryPool.client(binary)
+            try client.subscribe("s", #"{"protocol":"PULL","types":["com.example.tested"]}"#)
+            let event = TestEvent()
+            try client.publish(event)
+            let rejected = try client.settle("s", "reject", try client.receive("s", wait: 60))
+            #expect(rejected.json["succeededLockTokens"].items.count == 1, "\(rejected.text)")
+            let sequence = try #require(try client.letters()[0]["sequence"].int)
+
+            try client.subscribe("s", #"{"protocol":"PULL","types":["com.example.other"]}"#)
+            for body in ["{\"sequences\":[\(sequence)]}", #"{"filter":{"subscription":"s"}}"#] {
+                for suffix in [#","dryRun":true}"#, "}"] {
+                    let answer = try client.call("POST", "/v1/dead-letters:redrive", body.dropLast() + suffix)
+                    #expect(answer.status == 200)
+                    #expect(answer.json["redriven"].int == 0 && answer.json["failed"].int == 1, "\(answer.text)")
+                    let failure = answer.json["failures"][0]
+                    #expect(failure["sequence"].int == sequence)
+                    #expect(failure["detail"].string?.contains("takes no events of this type any more") == true)
+                }
+            }
+            #expect(try client.deadLetters("s").map { $0["sequence"].int } == [sequence])
+            #expect(try client.unsettled("s") == 0)
+
+            try client.subscribe("s", #"{"protocol":"PULL","types":["com.example.tested"]}"#)
+            let answer = try client.call("POST", "/v1/dead-letters:redrive", "{\"sequences\":[\(sequence)]}")
+            #expect(answer.json["redriven"].int == 1 && answer.json["failed"].int == 0, "\(answer.text)")
+            let again = try client.receive("s", wait: 60)
+            #expect(again.map { $0["event"]["id"].string } == [event.id])
+            #expect(try client.settle("s", "acknowledge", again).json["succeededLockTokens"].items.count == 1)
+            #expect(try client.deadLetters("s").isEmpty)
+        }
+
         @Test func `a redrive is read strictly, and everything wrong is told at once`() throws {
             let client = try DeliveryPool.client()
             let bodies = [
