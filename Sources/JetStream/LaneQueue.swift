@@ -19,6 +19,8 @@ struct LaneQueue {
         let asked: Nanoseconds
         /// Until when it is waited for.
         let deadline: Nanoseconds
+        /// When a message to ourselves was sent, to see whether this user may.
+        var echoSent: Nanoseconds?
         /// What could still come at the last look, and when the next is.
         var coming: Int?
         var nextLook: Nanoseconds
@@ -226,6 +228,9 @@ struct LaneQueue {
     /// A full pull comes in one go: its end is waited for, as nothing comes for this long, or at most for the longer time.
     private static let quietTime: Nanoseconds = 20_000_000
     private static let quietMax: Nanoseconds = 250_000_000
+    /// How long a message to ourselves is waited for, and how often it is looked for.
+    private static let echoMax: Nanoseconds = 500_000_000
+    private static let echoCheck: Nanoseconds = 2_000_000
 
     /// Sends no pull from now on, and ends those that are at the server as soon as little is on its way.
     mutating func endPulls(by deadline: Nanoseconds) {
@@ -242,6 +247,24 @@ struct LaneQueue {
         if coming > 0, coming != end.coming, now - end.asked < Self.quietMax {
             end.coming = coming
             end.nextLook = now + Self.quietTime
+            pullsEnd = end
+            return
+        }
+        guard link.hasPulled else { return reachPullsEnd() }
+        guard let echoSent = end.echoSent else {
+            link.sendEcho()
+            end.echoSent = now
+            end.nextLook = now + Self.echoCheck
+            pullsEnd = end
+            return
+        }
+        guard link.hasEcho else {
+            if now - echoSent >= Self.echoMax {
+                // Not allowed: then what is on its way at this moment is lost to us, and comes to others later.
+                link.dropPulls()
+                return reachPullsEnd()
+            }
+            end.nextLook = now + Self.echoCheck
             pullsEnd = end
             return
         }

@@ -81,6 +81,24 @@ final class NATSLink: @unchecked Sendable {
         if pulled.subscription == nil { _ = pulled.subscribe(makeSink(), on: connection) }
     }
 
+    /// Whether there was a pull on this link.
+    var hasPulled: Bool { pulled.subscription != nil }
+
+    /// Whether a message of ``sendEcho()`` has come back.
+    var hasEcho: Bool { pulled.sink?.hasEcho.withLock { $0 } ?? false }
+
+    /// Sends a message to ourselves, on the way that pulls' messages take.
+    func sendEcho() {
+        pulled.sendEcho(on: connection)
+        countGiven()
+    }
+
+    /// Takes away the interest in what pulls bring at once; what is on its way is lost.
+    func dropPulls() {
+        pulled.drop()
+        countGiven()
+    }
+
     /// Has the server end all pulls that wait there, by taking away the interest in what they bring.
     ///
     /// Settlements that are sent afterwards come after that at the server. `whenOver` is called, on a thread of cnats', when

@@ -53,6 +53,15 @@ struct ReplyInbox {
         subject[position] = 0
     }
 
+    /// Sends a message to ourselves, which ``ReplySink/hasEcho`` tells of if this user may do so.
+    mutating func sendEcho(on connection: OpaquePointer?) {
+        setToken(0, kind: ReplyToken.nothing)
+        _ = natsConnection_Publish(connection, subject, nil, 0)
+    }
+
+    /// Ends the subscription at the server at once; what is on its way is lost.
+    func drop() { if let subscription { _ = natsSubscription_Unsubscribe(subscription) } }
+
     /// Ends the subscription at the server, after everything that it has sent so far: that is still handed over, and then
     /// the sink is told that it was the last.
     ///

@@ -13,6 +13,8 @@ final class ReplySink: @unchecked Sendable {
     private let receive: @Sendable (SlotTable.Token, Reply) -> Void
     /// Held by the I/O thread while it parses replies.
     let gate = Locked<Void>(())
+    /// Whether a message to ourselves has come.
+    let hasEcho = Locked(false)
     /// Called once nothing more comes.
     let whenOver = Locked<@Sendable () -> Void>({})
 
@@ -42,6 +44,7 @@ final class ReplySink: @unchecked Sendable {
             if let slot = ReplyToken.wide(token + 1) { lanes.endPull(slot, MessageView(message)) }
         case ReplyToken.settlement:
             if let slot = ReplyToken.wide(token + 1) { lanes.confirm(slot, MessageView(message)) }
+        case ReplyToken.nothing: hasEcho.withLock { $0 = true }
         default:
             guard let slot = ReplyToken.narrow(token) else { return }
             if natsMsg_IsNoResponders(message) {

@@ -4,11 +4,22 @@ import Testing
 
 /// R-33: the end of all pulls of a client, before it gives back what it has in hand.
 @Suite(.serialized) struct PullsEndTests {
-    @Test(arguments: NATSServer.available)
+    /// Whether the user may send messages to itself.
+    private static func rights(sendsToItself: Bool) -> String {
+        if sendsToItself { return "" }
+        return """
+            authorization { users: [{ user: a, password: b, permissions: { publish: { deny: ["_INBOX.>"] } } }] }
+            no_auth_user: a
+            """
+    }
+
+    @Test(arguments: NATSServer.available, [true, false])
     func `what is given back after the end of all pulls is not delivered here again`(
-        binary: NATSServer.Binary
+        binary: NATSServer.Binary,
+        sendsToItself: Bool
     ) async throws {
-        try await withStream(binary) { server, _, test in
+        let rights = Self.rights(sendsToItself: sendsToItself)
+        try await withStream(binary, extra: rights) { server, _, test in
             #expect(await test.publish(3))
             let consumer = try await test.makeConsumer { $0.ackWait = .seconds(300) }
             let owner = LaneOwner(test.client)
