@@ -74,6 +74,9 @@ package final class DeliveryLane: @unchecked Sendable {
     /// Ends a pull on our side with ``PullEnd/closing``; messages that still come are handed over all the same.
     package func cancel(pull tag: Tag) { batch.cancelled.append(tag) }
 
+    /// Makes a pull urgent that may be waiting for memory; nothing changes for one that has been sent.
+    package func hurry(pull tag: Tag) { batch.hurried.append(tag) }
+
     /// Settles a message and asks for a confirmation, which comes as ``Event/settled(_:confirmed:)``.
     package func settle(_ ack: AckAddress, _ how: Settlement, tag: Tag) {
         add(LaneBatch.Order(envelope: ack.envelope, how: how, tag: tag, isConfirmed: true))
@@ -108,6 +111,9 @@ package final class DeliveryLane: @unchecked Sendable {
 
     /// Bytes of delivered messages that the lane and its owner hold.
     package var bytesHeld: Int { mailbox.account.held }
+
+    /// Whether that is as much as it may be: pulls wait, but for urgent ones.
+    package var isFull: Bool { bytesHeld >= core.configuration.deliveryBytesMax }
 }
 
 extension JetStreamClient {

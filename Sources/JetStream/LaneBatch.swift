@@ -8,7 +8,7 @@ struct LaneBatch: Sendable {
         let expires: Nanoseconds
         let noWait: Bool
         /// Whether one message of it is asked for although the lane holds its bound already.
-        let isUrgent: Bool
+        var isUrgent: Bool
         let tag: DeliveryLane.Tag
         /// When it was asked for.
         let asked: Nanoseconds
@@ -30,9 +30,10 @@ struct LaneBatch: Sendable {
 
     var pulls: [Pull] = []
     var cancelled: [DeliveryLane.Tag] = []
+    var hurried: [DeliveryLane.Tag] = []
     var orders: [Order] = []
 
-    var isEmpty: Bool { pulls.isEmpty && cancelled.isEmpty && orders.isEmpty }
+    var isEmpty: Bool { pulls.isEmpty && cancelled.isEmpty && hurried.isEmpty && orders.isEmpty }
 
     /// Gives everything from `start` on its end, without a lock held.
     func refuse(_ end: PullEnd, _ mailbox: LaneMailbox) {

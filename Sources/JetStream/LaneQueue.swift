@@ -10,7 +10,7 @@ struct LaneQueue {
 
     private struct WaitingPull {
         let mailbox: LaneMailbox
-        let pull: LaneBatch.Pull
+        var pull: LaneBatch.Pull
         var end: Nanoseconds { pull.asked + pull.expires }
     }
 
@@ -72,10 +72,16 @@ struct LaneQueue {
         for (mailbox, batch) in batches {
             pulls += batch.pulls.map { WaitingPull(mailbox: mailbox, pull: $0) }
             cancelled += batch.cancelled.map { (mailbox, $0) }
+            for tag in batch.hurried { hurry(tag, of: mailbox) }
             if !batch.orders.isEmpty {
                 groups.append(Group(mailbox: mailbox, orders: batch.orders, deadline: deadline))
             }
         }
+    }
+
+    private mutating func hurry(_ tag: DeliveryLane.Tag, of mailbox: LaneMailbox) {
+        guard let index = pulls.firstIndex(where: { $0.mailbox === mailbox && $0.pull.tag == tag }) else { return }
+        pulls[index].pull.isUrgent = true
     }
 
     // MARK: Sending

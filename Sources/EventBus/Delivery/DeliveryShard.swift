@@ -117,6 +117,13 @@ final class DeliveryShard: @unchecked Sendable {
         flushSoon()
     }
 
+    /// Lets a worker that holds nothing have one message, however much others hold.
+    func hurry(pulls: Set<UInt32>, _ worker: UInt32) {
+        guard let lane, lane.isFull, !pulls.isEmpty else { return }
+        for id in pulls { lane.hurry(pull: Self.tag(worker, id)) }
+        flushSoon()
+    }
+
     func settle(_ ack: AckAddress, _ how: Settlement, _ worker: UInt32, slot: UInt32) {
         lane?.settle(ack, how, tag: Self.tag(worker, slot))
         flushSoon()

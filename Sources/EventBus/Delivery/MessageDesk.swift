@@ -143,6 +143,9 @@ final class MessageDesk: @unchecked Sendable {
 
     func cancel(pull id: UInt32) { shard.cancel(pull: id, worker) }
 
+    /// Has the worker's pulls go past what others hold, once it holds nothing.
+    func hurry(_ pulls: Set<UInt32>) { if held.count == 0 { shard.hurry(pulls: pulls, worker) } }
+
     /// Settles a message; the answer comes to the worker with the message's slot.
     ///
     /// - Returns: False if the message is not in hand: nothing is sent.

@@ -199,8 +199,12 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
             case .done: inputs.append(.deadLettered(sequence: sequence, stored: true))
             case .impossible: inputs.append(.deadLettered(sequence: sequence, stored: false))
             }
-        case .lapsed(let sequence, let unattempted): desk.lapse(sequence, unattempted: unattempted)
-        case .forget(let sequence, let settled): desk.forget(sequence, settled: settled)
+        case .lapsed(let sequence, let unattempted):
+            desk.lapse(sequence, unattempted: unattempted)
+            desk.hurry(pulls)
+        case .forget(let sequence, let settled):
+            desk.forget(sequence, settled: settled)
+            desk.hurry(pulls)
         }
     }
 

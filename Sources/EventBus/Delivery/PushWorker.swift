@@ -173,8 +173,12 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
             case .done: inputs.append(.deadLettered(sequence: sequence, stored: true))
             case .impossible: inputs.append(.deadLettered(sequence: sequence, stored: false))
             }
-        case .lapsed(let sequence, let unattempted): desk.lapse(sequence, unattempted: unattempted)
-        case .forget(let sequence, let settled): desk.forget(sequence, settled: settled)
+        case .lapsed(let sequence, let unattempted):
+            desk.lapse(sequence, unattempted: unattempted)
+            desk.hurry(pulls)
+        case .forget(let sequence, let settled):
+            desk.forget(sequence, settled: settled)
+            desk.hurry(pulls)
         case .disable(let reason): disable(reason.sentence)
         case .breaker(let state):
             let text = "circuit breaker \(state.word)" + (lastError.map { ": \($0.text)" } ?? "")

@@ -55,7 +55,8 @@ extension EndToEnd {
             // 64 MiB is all that a lane holds; less than a share is left for nobody but who holds nothing.
             #expect(waitUntil(timeout: .seconds(120)) { hung.stuck * Self.dataBytes >= 64 << 20 }, "\(hung.stuck)")
             try rig.subscribe("well", well, types: ["com.example.large"], config: Self.config)
-            let ids = try Self.publish(2, "com.example.large", rig)
+            // More than would come if each waited for the end of a pull that was asked for while one was held.
+            let ids = try Self.publish(30, "com.example.large", rig)
             #expect(waitUntil(timeout: .seconds(180)) { well.taken == ids }, "\(well.takenCount)")
             #expect(rig.waitUntilSettled("well"))
             #expect(hung.taken.isEmpty)
