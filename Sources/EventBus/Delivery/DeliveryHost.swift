@@ -15,13 +15,13 @@ package final class DeliveryHost: Sendable {
     private let advisories: AdvisoryReader
     /// What this replica wrote for native consumers.
     private let nativeLetters: Locked<[SubscriptionKey: NativeLetters]>
-    private let ledger = Locked(Ledger())
+    private let opening = Locked(Opening())
     private let servesAll: Bool
     private let logger: Logger
     private let connection = Locked<@Sendable (ConnectionState) -> Void>({ _ in })
 
     /// How far the opening of the hand-backs' bucket has come.
-    private struct Ledger {
+    private struct Opening {
         /// Whether it is open and the locks' secret is there.
         var isOpen = false
         /// What is in the way.
@@ -117,7 +117,7 @@ package final class DeliveryHost: Sendable {
 
     /// Whether this replica can deliver now: its connection is up, and all that deliveries need has been read.
     package var isReady: Bool {
-        client.state.isConnected && registry.isCurrent && ledger.withLock { $0.isOpen }
+        client.state.isConnected && registry.isCurrent && opening.withLock { $0.isOpen }
     }
 
     /// What this process knows of the subscriptions.
@@ -127,7 +127,7 @@ package final class DeliveryHost: Sendable {
         DeliveryReadiness(
             of: registry.settings.bucket,
             hasRead: registry.isCurrent,
-            trouble: registry.trouble ?? ledger.withLock { $0.trouble },
+            trouble: registry.trouble ?? opening.withLock { $0.trouble },
             publishingSince: publishingSince
         )
     }
@@ -193,10 +193,10 @@ package final class DeliveryHost: Sendable {
             do throws(JetStreamError) {
                 try await ledgerBucket.open()
                 try await engine.tokens.load(from: ledgerBucket)
-                return ledger.withLock { $0 = Ledger(isOpen: true) }
+                return opening.withLock { $0 = Opening(isOpen: true) }
             } catch {
                 let trouble = BucketTrouble(ledgerBucket.name, error)
-                ledger.withLock { $0.trouble = trouble }
+                opening.withLock { $0.trouble = trouble }
                 if client.state.isConnected, !hasWarned {
                     hasWarned = true
                     logger.warning("deliveries cannot begin yet", metadata: ["reason": "\(trouble.reason)"])
