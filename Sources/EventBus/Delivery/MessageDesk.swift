@@ -24,6 +24,8 @@ final class MessageDesk: @unchecked Sendable {
     private(set) var lettersFailed: UInt64 = 0
     /// Questions to the ledger, and records in it, that no message in hand waits for.
     private var ledgerCalls = 0
+    /// The pulls that have not ended yet.
+    private var pulls: Set<UInt32> = []
     /// From then on no message comes for the pulls that were made so far.
     private(set) var quietAt = Instant.min
     /// How long after its end a message may still be on its way, in nanoseconds.
@@ -134,17 +136,27 @@ final class MessageDesk: @unchecked Sendable {
     func pull(_ request: PullRequest) -> Bool {
         guard held.bytes < Self.bytesMax else { return false }
         quietAt = max(quietAt, monotonicNow() + request.expires.nanosecondsBounded + Self.lingering)
+        pulls.insert(request.id)
         shard.pull(consumer, stream, request, worker, isUrgent: held.count == 0)
         return true
     }
 
+    /// To be called when a pull has ended.
+    func pullEnded(_ id: UInt32) { pulls.remove(id) }
+
     /// Payload that one subscription may hold: an eighth of what its lane may, so that none stops the others.
     private static let bytesMax = 8 << 20
 
-    func cancel(pull id: UInt32) { shard.cancel(pull: id, worker) }
+    func cancelPulls() {
+        for id in pulls { shard.cancel(pull: id, worker) }
+    }
 
-    /// Has the worker's pulls go past what others hold, once it holds nothing.
-    func hurry(_ pulls: Set<UInt32>) { if held.count == 0 { shard.hurry(pulls: pulls, worker) } }
+    /// Drops a message; once nothing is held, the pulls go past what others hold.
+    private func drop(_ sequence: UInt64) -> HeldMessages.Entry? {
+        let entry = held.remove(sequence)
+        if held.count == 0 { shard.hurry(pulls: pulls, worker) }
+        return entry
+    }
 
     /// Settles a message; the answer comes to the worker with the message's slot.
     ///
@@ -269,11 +281,11 @@ final class MessageDesk: @unchecked Sendable {
         let loop = shard.loop
         ledgerCalls += 1
         ledger.record(consumer, sequence, total: unattempted) { loop.execute { self.ledgerCalls -= 1 } }
-        _ = held.remove(sequence)
+        _ = drop(sequence)
     }
 
     func forget(_ sequence: UInt64, settled: Bool) {
-        guard let entry = held.remove(sequence) else { return }
+        guard let entry = drop(sequence) else { return }
         if settled, entry.isRecorded { ledger.forget(consumer, sequence) }
     }
 

@@ -15,7 +15,6 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
     private var commands: [LockMachine.Command] = []
     private var isDeciding = false
     private var wakeAt = Instant.max
-    private var pulls: Set<UInt32> = []
     /// The clients' calls for renewals under way, by slot, in the order in which they were sent.
     private var renewals: [UInt32: [UInt64]] = [:]
     private var waiters: [UInt64: @Sendable ([ReceivedEvent]) -> Void] = [:]
@@ -103,7 +102,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
 
     func drain() {
         send(.drain)
-        for pull in pulls { desk.cancel(pull: pull) }
+        desk.cancelPulls()
     }
 
     func connectionChanged(isConnected: Bool) { send(isConnected ? .connected : .connectionLost) }
@@ -125,7 +124,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
     }
 
     func pullEnded(_ pull: UInt32, _ end: PullEnd) {
-        pulls.remove(pull)
+        desk.pullEnded(pull)
         switch end {
         case .complete, .expired, .noMessages, .connectionLost, .closing: send(.pullEnded(pull))
         case .consumerGone, .refused, .notSent:
@@ -199,17 +198,12 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
             case .done: inputs.append(.deadLettered(sequence: sequence, stored: true))
             case .impossible: inputs.append(.deadLettered(sequence: sequence, stored: false))
             }
-        case .lapsed(let sequence, let unattempted):
-            desk.lapse(sequence, unattempted: unattempted)
-            desk.hurry(pulls)
-        case .forget(let sequence, let settled):
-            desk.forget(sequence, settled: settled)
-            desk.hurry(pulls)
+        case .lapsed(let sequence, let unattempted): desk.lapse(sequence, unattempted: unattempted)
+        case .forget(let sequence, let settled): desk.forget(sequence, settled: settled)
         }
     }
 
     private func pull(_ id: UInt32, _ count: Int, _ mode: LockMachine.PullMode) {
-        pulls.insert(id)
         let request: PullRequest
         switch mode {
         case .now: request = PullRequest(id: id, count: count, expires: Self.fetchTime, noWait: true)

@@ -18,8 +18,6 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
     private var commands: [DeliveryMachine.Command] = []
     private var isDeciding = false
     private var wakeAt = Instant.max
-    /// Pulls that have not ended.
-    private var pulls: Set<UInt32> = []
     /// Attempts that wait to share a request.
     private var gathered: [(sequence: UInt64, number: Int)] = []
     private var gathering = 0
@@ -64,12 +62,12 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
 
     func pause() {
         send(.pause)
-        for pull in pulls { desk.cancel(pull: pull) }
+        desk.cancelPulls()
     }
 
     func drain() {
         send(.drain)
-        for pull in pulls { desk.cancel(pull: pull) }
+        desk.cancelPulls()
         sink.close()
     }
 
@@ -91,7 +89,7 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
     }
 
     func pullEnded(_ pull: UInt32, _ end: PullEnd) {
-        pulls.remove(pull)
+        desk.pullEnded(pull)
         switch end {
         case .complete, .expired, .noMessages, .connectionLost, .closing: send(.pullEnded(pull))
         case .consumerGone, .refused, .notSent:
@@ -156,7 +154,6 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
     private func carryOut(_ command: DeliveryMachine.Command) {
         switch command {
         case .pull(let id, let count):
-            pulls.insert(id)
             let request = PullRequest(id: id, count: count, expires: Self.pullTime, noWait: false)
             if !desk.pull(request) { pullEnded(id, .notSent) }
         case .attempt(let sequence, let number): attempt(sequence, number)
@@ -173,12 +170,8 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
             case .done: inputs.append(.deadLettered(sequence: sequence, stored: true))
             case .impossible: inputs.append(.deadLettered(sequence: sequence, stored: false))
             }
-        case .lapsed(let sequence, let unattempted):
-            desk.lapse(sequence, unattempted: unattempted)
-            desk.hurry(pulls)
-        case .forget(let sequence, let settled):
-            desk.forget(sequence, settled: settled)
-            desk.hurry(pulls)
+        case .lapsed(let sequence, let unattempted): desk.lapse(sequence, unattempted: unattempted)
+        case .forget(let sequence, let settled): desk.forget(sequence, settled: settled)
         case .disable(let reason): disable(reason.sentence)
         case .breaker(let state):
             let text = "circuit breaker \(state.word)" + (lastError.map { ": \($0.text)" } ?? "")
