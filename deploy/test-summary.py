@@ -8,6 +8,10 @@ import argparse
 import json
 import sys
 
+# Characters of an issue, and issues of a test, that the summary repeats: the end of a long log may be all that is kept.
+ISSUE_TEXT_MAX = 1000
+ISSUES_MAX = 5
+
 
 class Run:
     """What the event stream tells: which tests there are, which ended, and which have issues."""
@@ -16,6 +20,7 @@ class Run:
         self.functions = {}
         self.started, self.ended, self.skipped, self.failed = set(), set(), set(), set()
         self.cases = 0
+        self.issues = {}
         self.unfinished = []
         self.stray_issues = 0
 
@@ -56,6 +61,7 @@ class Run:
             self.skipped.add(test)
         elif kind == "issueRecorded" and is_failure(payload.get("issue", {})):
             self.failed.add(test)
+            self.issues.setdefault(test, []).append(issue_text(payload))
             self.stray_issues += test not in self.functions
         elif kind == "runEnded":
             self.finished = True
@@ -64,6 +70,14 @@ class Run:
 def is_failure(issue):
     severity = issue.get("severity", issue.get("_severity", "error"))
     return not issue.get("isKnown", False) and severity != "warning"
+
+
+def issue_text(payload):
+    """What went wrong and where, in a line that fits a summary."""
+    place = (payload.get("issue") or {}).get("sourceLocation") or {}
+    texts = [message.get("text", "") for message in payload.get("messages", [])]
+    where = f"{place.get('fileID', '')}:{place['line']}: " if "line" in place else ""
+    return (where + " | ".join(texts).replace("\n", " "))[:ISSUE_TEXT_MAX]
 
 
 def main():
@@ -86,6 +100,8 @@ def main():
 
     for test in sorted(failed, key=tests.get):
         print(f"failed: {tests[test]}  [{test}]" + ("  (never ended)" if test in unended else ""))
+        for text in run.issues.get(test, [])[:ISSUES_MAX]:
+            print(f"    {text}")
     for test in sorted(skipped, key=tests.get):
         print(f"skipped, which counts as failed: {tests[test]}  [{test}]")
     for path in run.unfinished:

@@ -18,6 +18,7 @@ struct IOLoop {
     private var liveness: Liveness
     private var failureLogged = false
     private var stallAnnounced = false
+    private var missingRightTold = false
     /// What `poll` watches: the wake-up, and the link if there is one.
     private var entries: [pollfd]
 
@@ -190,6 +191,7 @@ struct IOLoop {
         switch liveness.check(now: now) {
         case .fine: break
         case .probe:
+            if link.lacksEcho { tellOfMissingRight(info) }
             link.publishProbe()
             flush(link)
         case .stalled:
@@ -202,6 +204,14 @@ struct IOLoop {
             stallAnnounced = false
             core.setState(.connected(info))
         }
+    }
+
+    /// Once: the server answers, and does not give back what we send to ourselves.
+    private mutating func tellOfMissingRight(_ info: ServerInfo) {
+        if missingRightTold { return }
+        missingRightTold = true
+        let metadata = [("server", info.address), ("right", "publish to \(ReplyInbox.root)>")]
+        core.log(LogEvent(.warning, "NATS does not let this user write to its own inboxes", metadata))
     }
 
     private mutating func failQueued(_ reason: NotSentReason, where isDue: (Batch) -> Bool) {

@@ -10,7 +10,7 @@ package struct Liveness {
     private let stallNotice: Nanoseconds
     private let stallTimeout: Nanoseconds
     private var heard: Nanoseconds = 0
-    private var probed = false
+    private var probed: Nanoseconds?
     /// Since when bytes wait that the socket does not take.
     private var blockedSince: Nanoseconds?
     package private(set) var isStalled = false
@@ -23,14 +23,14 @@ package struct Liveness {
 
     package mutating func start(now: Int64) {
         heard = now
-        probed = false
+        probed = nil
         blockedSince = nil
         isStalled = false
     }
 
     package mutating func noteHeard(now: Int64) {
         heard = now
-        probed = false
+        probed = nil
         if blockedSince == nil { isStalled = false }
     }
 
@@ -45,21 +45,24 @@ package struct Liveness {
     /// Silence is counted from here: the last sign of life, or the start of the blockade if that is older.
     private var silentSince: Nanoseconds { min(heard, blockedSince ?? heard) }
 
+    /// Silence before the probe counts no longer than a probe is waited for: the rest was our own pause.
+    private var countedSince: Nanoseconds { max(silentSince, probed.map { $0 - probeInterval } ?? silentSince) }
+
     package var nextCheck: Int64 {
-        if isStalled { return silentSince + stallTimeout }
-        if !probed { return min(heard + probeInterval, blockedSince.map { $0 + stallNotice } ?? .max) }
-        return silentSince + stallNotice
+        if isStalled { return countedSince + stallTimeout }
+        if probed == nil { return min(heard + probeInterval, blockedSince.map { $0 + stallNotice } ?? .max) }
+        return countedSince + stallNotice
     }
 
     package mutating func check(now: Int64) -> Advice {
-        let silence = now - silentSince
+        let silence = now - countedSince
         if isStalled { return silence >= stallTimeout ? .dead : .fine }
-        if silence >= stallNotice, probed || blockedSince != nil {
+        if silence >= stallNotice, probed != nil || blockedSince != nil {
             isStalled = true
             return .stalled
         }
-        if !probed, now - heard >= probeInterval {
-            probed = true
+        if probed == nil, now - heard >= probeInterval {
+            probed = now
             return .probe
         }
         return .fine

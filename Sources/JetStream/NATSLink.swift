@@ -22,6 +22,7 @@ final class NATSLink: @unchecked Sendable {
     /// Where consumers' messages come, once the first pull is sent; apart, so that the server can be told to send no more.
     private var pulled = ReplyInbox()
     private var serviceSubscriptions: [UInt64: OpaquePointer] = [:]
+    private var hasProbed = false
     private var bin = MessageBin()
 
     /// What cnats reads at once, and first holds for writing.
@@ -142,11 +143,18 @@ final class NATSLink: @unchecked Sendable {
     }
 
     /// Appends a message to ourselves, whose return shows that the server lives.
+    ///
+    /// A server that does not allow it says so, which shows the same.
     func publishProbe() {
-        replies.setToken(.max)
-        _ = natsConnection_Publish(connection, replies.subject, nil, 0)
+        hasProbed = true
+        replies.sendEcho(on: connection)
         countGiven()
     }
+
+    /// Whether a probe was sent and has not come back.
+    ///
+    /// While the server answers, it is one that does not allow probes.
+    var lacksEcho: Bool { hasProbed && replies.sink?.hasEcho.withLock { $0 } != true }
 
     private func setHeaders(of item: Batch.Item, on message: OpaquePointer?) -> natsStatus {
         var status = NATS_OK

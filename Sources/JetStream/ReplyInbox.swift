@@ -1,7 +1,8 @@
 import CNATS
 
-/// One link's own reply subjects and the subscription to them: `_INBOX.<22 random characters>.<token>`.
+/// One link's own reply subjects and the subscription to them: `_INBOX.sluice.<22 random characters>.<token>`.
 ///
+/// The second token is fixed, so that a user's rights can name its own inboxes and leave out those of others.
 /// Belongs to the thread that owns the link; what comes goes to the sink, on a thread of cnats'.
 struct ReplyInbox {
     /// What is replied to: the prefix and the last token that was set, NUL-terminated.
@@ -10,8 +11,11 @@ struct ReplyInbox {
     private(set) var sink: ReplySink?
     private(set) var subscription: OpaquePointer?
 
+    /// What all inboxes begin with: the user needs the right to subscribe and to publish to everything below it.
+    static let root = "_INBOX.sluice."
+
     init() {
-        let prefix = "_INBOX.\(randomToken(22))."
+        let prefix = "\(Self.root)\(randomToken(22))."
         prefixCount = prefix.utf8.count
         subject = prefix.utf8.map { CChar(bitPattern: $0) } + [CChar](repeating: 0, count: 24)
     }

@@ -22,6 +22,9 @@ extension EndToEnd {
                 let configuration = manager.streamInfo(stream)?["config"] as? [String: Any]
                 #expect(configuration?["num_replicas"] as? Int == 3, "\(stream)")
             }
+            // The deliveries' connection has nothing to do, so the gateway probes whether the server lives.
+            let received = try cluster.received(from: "sluice deliveries")
+            #expect(try waitUntil { try cluster.received(from: "sluice deliveries") >= received + 4 })
             #expect(cluster.violations == [])
             #expect(gateway.log.filter { $0.contains(#""level":"error""#) || $0.contains("Violation") } == [])
 
@@ -29,7 +32,7 @@ extension EndToEnd {
                 cluster,
                 by: .gateway,
                 publishing: Self.refusedToGateway,
-                subscribing: [">", "ce.>", "$SYS.>"]
+                subscribing: [">", "ce.>", "$SYS.>", "_INBOX.>", "_INBOX.someone.*"]
             )
             #expect(manager.count("SLUICE_EVENTS") == 1)
             #expect(manager.streamInfo("OTHER") == nil)

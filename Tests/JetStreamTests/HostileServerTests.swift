@@ -8,11 +8,11 @@ import Testing
     @Test(arguments: [
         ("one byte", "a", ""), ("the inbox alone", "_INBOX.", ""),
         // Behind a short subject lies the payload: nothing of it must be taken for the token.
-        ("short, a token where the reply's would stand", "a", String(repeating: "x", count: 28) + "TOKEN"),
+        ("short, a token where the reply's would stand", "a", String(repeating: "x", count: 35) + "TOKEN"),
         ("as long as the prefix without its dot, a token behind it", "BARE", "TOKEN"),
         ("the prefix alone", "PREFIX", "TOKEN"),
-        ("another inbox of the same length", "_INBOX.0123456789012345678901.TOKEN", "ACK"),
-        ("no inbox, but as long", String(repeating: "x", count: 30) + "TOKEN", "ACK"),
+        ("another inbox of the same length", "_INBOX.sluice.0123456789012345678901.TOKEN", "ACK"),
+        ("no inbox, but as long", String(repeating: "x", count: 37) + "TOKEN", "ACK"),
         ("the token and more", "PREFIXTOKEN.1", "ACK"), ("no hexadecimal digit", "PREFIXTOKENx", "ACK"),
         ("more digits than a token has", "PREFIX" + String(repeating: "0", count: 17) + "TOKEN", "ACK"),
         ("a token of a slot that does not exist", "PREFIX1ffff", "ACK"),

@@ -1,4 +1,6 @@
+import Foundation
 import JetStream
+import ServerFixtures
 import Testing
 
 @Suite struct LivenessTests {
@@ -58,5 +60,43 @@ import Testing
         #expect(liveness.check(now: 1000 * Self.second) == .probe)
         liveness.noteHeard(now: 1000 * Self.second)
         #expect(liveness.check(now: 1000 * Self.second + 1) == .fine)
+    }
+
+    @Test func `after a pause of our own the server has the usual time to answer the probe`() throws {
+        var liveness = try make()
+        let late = 1000 * Self.second
+        #expect(liveness.check(now: late) == .probe)
+        #expect(liveness.check(now: late + 1) == .fine)
+        #expect(liveness.nextCheck == late + Self.second)
+        #expect(liveness.check(now: late + Self.second) == .stalled)
+        #expect(liveness.nextCheck == late + 3 * Self.second)
+        #expect(liveness.check(now: late + 3 * Self.second) == .dead)
+    }
+
+    /// The rights of `deploy/nats/accounts.conf`, and the same without the inboxes.
+    @Test(arguments: NATSServer.available, [true, false])
+    func `probes need the right to publish to the client's own inboxes; who lacks it is told once and stays connected`(
+        binary: NATSServer.Binary,
+        isAllowed: Bool
+    ) async throws {
+        let rights = """
+            authorization { users: [{ user: a, password: b, permissions: {
+                publish: { allow: [\(isAllowed ? #""_INBOX.sluice.>", "# : "")"ce.>"] }, subscribe: { allow: ["_INBOX.sluice.>"] }
+            } }] }
+            no_auth_user: a
+            trace: true
+            """
+        let server = try NATSServer(binary, extraConfiguration: rights)
+        defer { server.kill() }
+        try await withClient(server.url, adjust: { $0.probeInterval = .milliseconds(10) }) { test in
+            #expect(await eventually { server.log.components(separatedBy: "[PUB _INBOX.sluice.").count > 20 })
+            let warnings = test.logs.current.filter { $0.level == .warning }
+            #expect(
+                warnings.map(\.message) == (isAllowed ? [] : ["NATS does not let this user write to its own inboxes"])
+            )
+            #expect(server.log.contains("Publish Violation") == !isAllowed)
+            #expect(test.client.state.isConnected)
+            #expect(test.states.current.count { $0.isConnected } == 1)
+        }
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 package final class NATSProbe: @unchecked Sendable {
     // Safe: each probe is used by one thread at a time, as every test does.
     private let socket: TestSocket
-    private let inbox = "_INBOX.probe\(UInt64.random(in: 0 ... .max))"
+    private let inbox = "_INBOX.sluice.probe\(UInt64.random(in: 0 ... .max))"
     private var nextReply = 0
     /// The server's INFO line.
     package let info: String

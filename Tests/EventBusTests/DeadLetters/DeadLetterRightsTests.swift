@@ -28,7 +28,7 @@ struct DeadLetterRightsTests {
         let configuration = """
             accounts { A { jetstream: enabled, users: [
               { user: gateway, password: secret, permissions {
-                publish { allow: [\(list)] }, subscribe { allow: ["_INBOX.>"] } } }
+                publish { allow: [\(list)] }, subscribe { allow: ["_INBOX.sluice.>"] } } }
               { user: all, password: secret } ] } }
             no_auth_user: all
             """

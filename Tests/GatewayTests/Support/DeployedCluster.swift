@@ -64,7 +64,7 @@ final class DeployedCluster: Sendable {
                 child: try #require(child)
             )
         }
-        let isUp = waitUntil(timeout: .seconds(60)) {
+        let isUp = waitUntil(timeout: .seconds(180)) {
             nodes.indices.allSatisfy { (try? probe(.operator, $0))?.json("$JS.API.STREAM.NAMES")?["total"] != nil }
         }
         try #require(isUp, "\(nodes.map(\.child.log).joined(separator: "\n"))")
@@ -81,6 +81,18 @@ final class DeployedCluster: Sendable {
     /// A client with the rights of one user.
     func probe(_ user: User, _ node: Int = 0) throws -> NATSProbe {
         try NATSProbe(port: nodes[node].port, user: user.rawValue, password: user.password)
+    }
+
+    /// How many messages the servers have had from the connection whose name ends like this.
+    func received(from name: String) throws -> Int {
+        try nodes.reduce(0) { sum, node in
+            let report = try HTTPConnection(port: node.monitorPort, timeout: .seconds(20)).get("/connz").json
+            let links = report["connections"].items
+            return sum
+                + links.filter { $0["name"].string?.hasSuffix(name) == true }.reduce(0) {
+                    $0 + ($1["in_msgs"].int ?? 0)
+                }
+        }
     }
 
     /// What the servers say of clients that did what they may not.
