@@ -40,7 +40,8 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(name: "EventFilters", dependencies: ["CloudEvents"], swiftSettings: strict),
         .target(name: "DeliveryRules", swiftSettings: strict),
-        .target(name: "JetStream", dependencies: ["CNATS"], swiftSettings: strict),
+        .target(name: "WorkerThreads", swiftSettings: strict),
+        .target(name: "JetStream", dependencies: ["CNATS", "WorkerThreads"], swiftSettings: strict),
         .target(
             name: "EventBus",
             dependencies: [
@@ -50,7 +51,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(name: "RedisStore", dependencies: ["CHiredis"], swiftSettings: strict),
+        .target(name: "RedisStore", dependencies: ["CHiredis", "WorkerThreads"], swiftSettings: strict),
         .target(name: "TenantMetrics", dependencies: ["RedisStore"], swiftSettings: strict),
         .target(
             name: "PrometheusMetrics",
@@ -133,13 +134,13 @@ let package = Package(
         .target(name: "ServerFixtures", path: "Tests/ServerFixtures", swiftSettings: strict),
         .testTarget(
             name: "CloudEventsTests",
-            dependencies: ["CloudEvents"],
+            dependencies: ["CloudEvents", "ServerFixtures"],
             exclude: ["Fixtures"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "EventFiltersTests",
-            dependencies: ["CloudEvents", "EventFilters"],
+            dependencies: ["CloudEvents", "EventFilters", "ServerFixtures"],
             exclude: ["Fixtures"],
             swiftSettings: strict
         ),

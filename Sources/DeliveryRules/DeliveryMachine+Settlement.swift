@@ -1,11 +1,4 @@
 extension DeliveryMachine {
-    private static let resendPause = Nanoseconds.second
-    /// A release is sent again only if so much of its delay is left: the first may have taken effect.
-    private static let resendRest = Nanoseconds.second
-    /// A store that fails for less than this is tried again with the event in hand.
-    private static let storePatience = 10 * Nanoseconds.second
-    private static let longestStorePause = 600 * Nanoseconds.second
-
     // MARK: Settling
 
     /// The event's place is free; its settlement is sent until confirmed.
@@ -32,7 +25,7 @@ extension DeliveryMachine {
             return
         }
         let rest = entry.releasedUntil.elapsed(since: clock)
-        if entry.wasSent ? rest < Self.resendRest : rest <= 0 && clock >= entry.lease {
+        if entry.wasSent ? rest < Patience.resendRest : rest <= 0 && clock >= entry.lease {
             // Somebody else may have it by now, and a release would take it from them.
             entries[place].stage = .unsettled
             return drop(place, &commands)
@@ -68,7 +61,7 @@ extension DeliveryMachine {
         }
         if isConnected, clock >= entry.givenUpAt { return drop(place, &commands) }
         entries[place].stage = .unsettled
-        setDue(place, after: isConnected ? Self.resendPause : .max)
+        setDue(place, after: isConnected ? Patience.resendPause : .max)
     }
 
     /// Gives an event back at once; this delivery had no attempt.
@@ -136,8 +129,8 @@ extension DeliveryMachine {
         entries[place].stage = .unstored
         if !isConnected {
             entries[place].due = .max
-        } else if mode == .running, clock.elapsed(since: since) < Self.storePatience {
-            setDue(place, after: Nanoseconds.second << min(entries[place].failures - 1, 3))
+        } else if mode == .running, clock.elapsed(since: since) < Patience.store {
+            setDue(place, after: Patience.storePause(failures: entries[place].failures))
         } else {
             // A store that stays away must not keep the places from other events.
             releaseUnstored(place, &commands)
@@ -148,9 +141,7 @@ extension DeliveryMachine {
     mutating func releaseUnstored(_ place: Int, _ commands: inout [Command]) {
         if !entries[place].wasAttempted { entries[place].count.skip() }
         let failing = clock.elapsed(since: storeFailingSince ?? clock)
-        let pause = min(max(failing, Self.storePatience), Self.longestStorePause)
-        let jitter = Int64(Double(pause) * 0.2 * random.fraction())
-        entries[place].releasedUntil = clock.adding(pause + jitter)
+        entries[place].releasedUntil = clock.adding(Patience.releasePause(failing: failing, random: &random))
         settle(place, .released, &commands)
     }
 

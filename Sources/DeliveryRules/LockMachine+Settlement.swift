@@ -1,11 +1,4 @@
 extension LockMachine {
-    private static let resendPause = Nanoseconds.second
-    /// A release is sent again only if so much of its delay is left: the first may have taken effect.
-    private static let resendRest = Nanoseconds.second
-    /// A store that fails for less than this is tried again with the event in hand.
-    private static let storePatience = 10 * Nanoseconds.second
-    private static let longestStorePause = 600 * Nanoseconds.second
-
     // MARK: Calls
 
     /// The place of a lock that is good, or nil after the call was answered.
@@ -96,7 +89,7 @@ extension LockMachine {
             return
         }
         let rest = entry.releasedUntil.elapsed(since: clock)
-        if entry.wasSent ? rest < Self.resendRest : rest <= 0 && clock >= entry.lockedUntil {
+        if entry.wasSent ? rest < Patience.resendRest : rest <= 0 && clock >= entry.lockedUntil {
             // Somebody else may have it by now, and a release would take it from them.
             return drop(place, &commands)
         }
@@ -135,7 +128,7 @@ extension LockMachine {
 
     private mutating func postpone(_ place: Int) {
         entries[place].stage = .unsettled
-        setDue(place, after: isConnected ? Self.resendPause : .max)
+        setDue(place, after: isConnected ? Patience.resendPause : .max)
     }
 
     /// The client may try again, if its lock is still good.
@@ -209,8 +202,8 @@ extension LockMachine {
         entries[place].stage = .unstored
         if !isConnected {
             entries[place].due = .max
-        } else if mode == .running, clock.elapsed(since: since) < Self.storePatience {
-            setDue(place, after: Nanoseconds.second << min(entries[place].failures - 1, 3))
+        } else if mode == .running, clock.elapsed(since: since) < Patience.store {
+            setDue(place, after: Patience.storePause(failures: entries[place].failures))
         } else {
             releaseUnstored(place, &commands)
         }
@@ -220,9 +213,7 @@ extension LockMachine {
     mutating func releaseUnstored(_ place: Int, _ commands: inout [Command]) {
         if !entries[place].wasHanded { entries[place].count.skip() }
         let failing = clock.elapsed(since: storeFailingSince ?? clock)
-        let pause = min(max(failing, Self.storePatience), Self.longestStorePause)
-        let jitter = Int64(Double(pause) * 0.2 * random.fraction())
-        entries[place].releasedUntil = clock.adding(pause + jitter)
+        entries[place].releasedUntil = clock.adding(Patience.releasePause(failing: failing, random: &random))
         settle(place, .released, &commands)
     }
 

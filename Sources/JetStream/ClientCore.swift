@@ -1,3 +1,5 @@
+import WorkerThreads
+
 /// What the client's threads share.
 ///
 /// Producers call ``enqueue(_:)``; the I/O thread (``IOLoop``) moves batches into cnats; cnats' delivery thread settles

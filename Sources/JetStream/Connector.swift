@@ -1,5 +1,6 @@
 import CNATS
 import Glibc
+import WorkerThreads
 
 /// Makes connections, on a thread of its own since cnats' connect blocks: endlessly, over all servers in turn.
 final class Connector: Sendable {
@@ -36,7 +37,8 @@ final class Connector: Sendable {
     }
 
     func start() {
-        startThread(named: "nats-connect") { [self] in run() }
+        let isStarted = startThread(named: "nats-connect") { [self] in run() }
+        precondition(isStarted, "the system refuses another thread")
     }
 
     /// Asks for a connection.

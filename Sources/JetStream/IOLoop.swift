@@ -1,5 +1,6 @@
 import CNATS
 import Glibc
+import WorkerThreads
 
 /// The I/O thread: the only one that touches an established cnats connection.
 ///

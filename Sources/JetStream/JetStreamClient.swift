@@ -1,3 +1,5 @@
+import WorkerThreads
+
 /// A connection to NATS JetStream that mends itself, for publishing with one acknowledgement per message and for
 /// administration.
 ///
@@ -28,7 +30,7 @@ public final class JetStreamClient: Sendable {
         }
         guard first else { return }
         let core = core
-        startThread(named: "nats-io") {
+        let isStarted = startThread(named: "nats-io") {
             let connector = Connector(
                 configuration: core.configuration,
                 watchdog: ConnectWatchdog { core.wake.signal() },
@@ -38,6 +40,7 @@ public final class JetStreamClient: Sendable {
             var loop = IOLoop(core: core, connector: connector)
             loop.run()
         }
+        precondition(isStarted, "the system refuses another thread")
     }
 
     /// Stops taking messages, waits for outstanding acknowledgements at most `grace`, then closes the connection.

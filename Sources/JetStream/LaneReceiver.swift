@@ -1,4 +1,5 @@
 import CNATS
+import WorkerThreads
 
 /// Takes what comes for the lanes; used on the delivery thread of one link.
 ///

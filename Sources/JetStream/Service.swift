@@ -1,4 +1,5 @@
 import CNATS
+import WorkerThreads
 
 /// A subject for questions between replicas: made by a total encoder only, like ``Subject``.
 package struct ServiceSubject: Sendable, Hashable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 import Glibc
+import WorkerThreads
 
 /// The address of a socket, as the system's calls take it.
 struct SocketAddress: Sendable {

@@ -1,3 +1,5 @@
+import WorkerThreads
+
 /// A connection to Redis that mends itself and pipelines what its callers submit.
 ///
 /// One thread of its own owns the connection (H-10); callers never touch a socket and are never blocked. While there is no

@@ -1,3 +1,5 @@
+import WorkerThreads
+
 /// Commands that one caller submitted together, and what to do with their replies.
 struct Batch: Sendable {
     let commands: [RedisCommand]

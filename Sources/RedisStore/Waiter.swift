@@ -1,4 +1,5 @@
 import Glibc
+import WorkerThreads
 
 /// Waits in `poll` for the client's wake-up and one descriptor.
 struct Waiter {

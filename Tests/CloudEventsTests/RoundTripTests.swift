@@ -1,10 +1,11 @@
 import CloudEvents
+import ServerFixtures
 import Testing
 
 /// Decoding what was encoded gives the same event.
 @Suite struct RoundTripTests {
     @Test func `random events survive every mode and binding`() throws {
-        var generator = SeededGenerator(state: 1)
+        var generator = SeededGenerator(seed: 1)
         for round in 0..<20_000 {
             let event = try RandomEvent.make(using: &generator)
             for (mode, result) in try RoundTrip.all(event) {
@@ -14,7 +15,7 @@ import Testing
     }
 
     @Test func `writing what was read gives the same bytes for our own texts`() throws {
-        var generator = SeededGenerator(state: 2)
+        var generator = SeededGenerator(seed: 2)
         for _ in 0..<5_000 {
             let text = JSONFormat.encode(try RandomEvent.make(using: &generator))
             #expect(JSONFormat.encode(try JSONFormat.decode(text[...])) == text)
@@ -22,7 +23,7 @@ import Testing
     }
 
     @Test func `writing a message that was read gives the same message`() throws {
-        var generator = SeededGenerator(state: 3)
+        var generator = SeededGenerator(seed: 3)
         for _ in 0..<5_000 {
             let first = HTTPBinding.encodeBinary(try RandomEvent.make(using: &generator))
             guard first.fields.contains(where: { $0.name == "ce-id" }) else { continue }

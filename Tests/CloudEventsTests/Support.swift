@@ -7,19 +7,6 @@ func bytes(_ text: String) -> ArraySlice<UInt8> { Array(text.utf8)[...] }
 /// The text of some bytes that are known to be UTF-8.
 func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
 
-/// A generator with a seed, so that a failure can be repeated (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
-}
-
 extension JSONFormat {
     /// The violations of a text, empty if it is a valid event.
     static func violations(in text: String) -> [Violation] {

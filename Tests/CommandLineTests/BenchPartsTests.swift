@@ -1,12 +1,13 @@
 import Foundation
 import NIOCore
+import ServerFixtures
 import SluiceCommands
 import Testing
 
 /// The parts of the load generator that its figures rest on.
 struct BenchPartsTests {
     @Test func `quantiles of a histogram are within a hundredth of the exact ones`() {
-        var generator = SplitMix(state: 7)
+        var generator = SeededGenerator(seed: 7)
         var histogram = LatencyHistogram()
         var values: [UInt64] = []
         for _ in 0..<50_000 {
@@ -131,18 +132,5 @@ struct BenchPartsTests {
             Issue.record("\(found)")
             return
         }
-    }
-}
-
-/// A small seeded generator: the same numbers in every run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -1,3 +1,4 @@
+import ServerFixtures
 import SluiceCommands
 import Testing
 
@@ -50,7 +51,7 @@ struct JSONTextTests {
     }
 
     @Test func `random changes to a text never crash the reader`() {
-        var generator = SplitMix(state: 11)
+        var generator = SeededGenerator(seed: 11)
         let seed = Array(#"{"a":[1,2.5e3,"x\u00e9\ud83d\ude42",{"b":null,"c":true}],"d":"é漢"}"#.utf8)
         var read = 0
         for _ in 0..<50_000 {

@@ -1,4 +1,5 @@
 import EventBus
+import ServerFixtures
 import Testing
 
 @Suite struct PayloadDigestTests {
@@ -74,7 +75,7 @@ import Testing
     }
 
     @Test func `bytes that carry a right seal and nonsense inside are refused, not trapped on`() {
-        var generator = SeededGenerator(state: 40)
+        var generator = SeededGenerator(seed: 40)
         for _ in 0..<2000 {
             var bytes: [UInt8] = [0x53, 0x4C, 1, 0]
             for _ in 0..<Int.random(in: 0..<40, using: &generator) {
@@ -124,7 +125,7 @@ import Testing
     }
 
     @Test(arguments: 1...20) func `a set of sequences does what a set does`(seed: Int) {
-        var generator = SeededGenerator(state: UInt64(seed))
+        var generator = SeededGenerator(seed: UInt64(seed))
         func some() -> [UInt64] {
             (0..<Int.random(in: 0..<60, using: &generator)).map { _ in UInt64.random(in: 1...120, using: &generator) }
                 .sorted()

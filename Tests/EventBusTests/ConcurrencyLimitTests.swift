@@ -1,5 +1,6 @@
 import EventBus
 import JetStream
+import ServerFixtures
 import Testing
 
 /// R-36 in simulated time: how the limit on what is in flight follows the broker.
@@ -141,7 +142,7 @@ struct ConcurrencyLimitTests {
     func `the bounds hold whatever is seen`(inFlightMax: Int, shares: Int) {
         let settings = ConcurrencyLimit.Settings(inFlightMax: inFlightMax, shares: shares, timeout: .milliseconds(200))
         var limit = ConcurrencyLimit(settings)
-        var random = SeededGenerator(state: UInt64(inFlightMax * 31 + shares))
+        var random = SeededGenerator(seed: UInt64(inFlightMax * 31 + shares))
         var now: Nanoseconds = 0
         var sent: [Nanoseconds] = []
         for _ in 0..<20_000 {

@@ -1,6 +1,7 @@
 import EventBus
 import Foundation
 import JetStream
+import ServerFixtures
 
 /// A broker with one queue behind a ``ConcurrencyLimit``, in simulated time: the same numbers on every machine.
 ///
@@ -51,7 +52,7 @@ struct QueueingSimulation {
 
     /// Runs for so many seconds.
     func run(_ seconds: Int, _ settings: ConcurrencyLimit.Settings) -> [Second] {
-        var state = Run(limit: ConcurrencyLimit(settings), random: SeededGenerator(state: seed))
+        var state = Run(limit: ConcurrencyLimit(settings), random: SeededGenerator(seed: seed))
         if case .closed(let count) = load { state.ready = Array(repeating: 0, count: count) }
         var report: [Second] = []
         for second in 0..<seconds {
@@ -154,18 +155,8 @@ struct QueueingSimulation {
     }
 }
 
-/// SplitMix64, and the distributions the simulation draws from.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+/// The distributions the simulation draws from.
+extension SeededGenerator {
     /// Uniform in (0, 1].
     mutating func unit() -> Double { Double((next() >> 11) + 1) / 9_007_199_254_740_992 }
 

@@ -1,4 +1,5 @@
 import EventFilters
+import ServerFixtures
 import Testing
 
 @Suite struct TypePatternTests {
@@ -34,7 +35,7 @@ import Testing
 
     @Test(arguments: UInt64(0)..<40)
     func `random patterns agree with a naive matcher`(seed: UInt64) throws {
-        var generator = SeededGenerator(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let words = ["a", "b", "ab", "", "*", "#", ">", "e\u{301}", "\u{E9}"]
         let wild = ["*", "#", "#", "a", "b", "ab", "", "\u{E9}", "e\u{301}", "a*"]
         var matched = 0
@@ -73,18 +74,5 @@ import Testing
     @Test func `a pattern of many wildcards takes no exponential time`() throws {
         let pattern = try TypePattern(Array(repeating: "#.a", count: 100).joined(separator: ".") + ".b")
         #expect(!pattern.matches(Array(repeating: "a", count: 2000).joined(separator: ".")))
-    }
-}
-
-/// A generator with a seed, so that a failure can be repeated (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

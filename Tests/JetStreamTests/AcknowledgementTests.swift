@@ -113,7 +113,7 @@ import Testing
 
     @Test func `S-01, C-01: each hostile message is exactly one HPUB, its subject decodes to the input`() async throws {
         let broker = try ScriptedBroker()
-        var generator = SplitMix64(seed: 99)
+        var generator = SeededGenerator(seed: 99)
         let pieces = ["a", ".", "*", ">", "$JS.API", " ", "\r\n", "PUB x 0\r\n\r\n", "\0", "é", "=", "%s", "_INBOX"]
         var tokens: [String] = []
         for _ in 0..<2000 {
@@ -147,7 +147,9 @@ import Testing
                 #expect(await test.client.publish(makeMessage(id: "\(number)")).isStored)
             }
         }
-        let prefixes = broker.publications.compactMap { $0.reply?.split(separator: ".")[1] }
+        let replies = broker.publications.compactMap { $0.reply?.split(separator: ".") }
+        #expect(replies.count == 3 && replies.allSatisfy { $0.count == 4 && $0[1] == "sluice" })
+        let prefixes = replies.map { $0[2] }
         #expect(Set(prefixes).count == 3)
         #expect(prefixes.allSatisfy { $0.count == 22 })
     }

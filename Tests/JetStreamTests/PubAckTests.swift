@@ -1,4 +1,5 @@
 import JetStream
+import ServerFixtures
 import Testing
 
 @Suite struct PubAckTests {
@@ -45,7 +46,7 @@ import Testing
     }
 
     @Test func `S-34: mutated answers and deep nesting do not crash the reader`() throws {
-        var generator = SplitMix64(seed: 7)
+        var generator = SeededGenerator(seed: 7)
         let whole = Array(
             #"{"error":{"code":503,"d":"\u00e9\n\ud83d\ude00"},"stream":"EVENTS","seq":12,"x":[1,{}]}"#.utf8
         )

@@ -1,4 +1,5 @@
 import JetStream
+import ServerFixtures
 import Testing
 
 @Suite struct SubjectTests {
@@ -20,7 +21,7 @@ import Testing
     }
 
     @Test func `S-01: a million random texts come back, and none leaves its token`() throws {
-        var generator = SplitMix64(seed: 20_240_501)
+        var generator = SeededGenerator(seed: 20_240_501)
         let alphabet = Array("ab09_-.*> $%=\r\n\0\u{7F}éß漢🦀e\u{301}JS".unicodeScalars)
         var failures = 0
         for _ in 0..<1_000_000 {
@@ -86,20 +87,5 @@ import Testing
     @Test func `values are bounded`() {
         #expect(HeaderValue(String(repeating: "a", count: 4096)) != nil)
         #expect(HeaderValue(String(repeating: "a", count: 4097)) == nil)
-    }
-}
-
-/// A small reproducible generator.
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

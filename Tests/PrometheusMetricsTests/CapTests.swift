@@ -1,5 +1,6 @@
 import CoreMetrics
 import PrometheusMetrics
+import ServerFixtures
 import Testing
 
 @Suite struct CapTests {
@@ -108,7 +109,7 @@ import Testing
 
     @Test(arguments: 0..<30)
     func `whatever is asked for, the body is valid and within the cap`(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let registry = PrometheusRegistry(seriesMax: 300)
         let alphabet: [Unicode.Scalar] = [
             "a", "b", "_", "-", "\"", "\\", "\n", "\r", "\0", "{", "}", ",", "=", " ", "é", "9",

@@ -1,5 +1,6 @@
 import CoreMetrics
 import PrometheusMetrics
+import ServerFixtures
 import Testing
 
 @Suite struct CounterTests {
@@ -164,7 +165,7 @@ import Testing
 
     @Test(arguments: 0..<20)
     func `counts and sums are those of a plain computation`(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let bounds = (0..<Int.random(in: 1...30, using: &random)).map { _ in
             Double(Int.random(in: -1000...1000, using: &random)) / 8
         }

@@ -1,3 +1,4 @@
+import ServerFixtures
 import TenantMetrics
 import Testing
 

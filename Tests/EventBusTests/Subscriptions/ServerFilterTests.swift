@@ -155,19 +155,13 @@ import Testing
     }
 }
 
-/// Makes subscriptions and events that often meet, from a seed (SplitMix64).
+/// Makes subscriptions and events that often meet, from a seed.
 struct SubscriptionGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    private var source: SeededGenerator
 
-    init(_ seed: UInt64) { state = seed }
+    init(_ seed: UInt64) { source = SeededGenerator(seed: seed) }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
+    mutating func next() -> UInt64 { source.next() }
 
     private static let long = String(repeating: "\u{E9}", count: 67)
     private static let words = ["a", "a", "b", "b", "c", "", "a b", "*", ">", "e\u{301}", "\u{E9}", long, "=2A"]

@@ -2,10 +2,11 @@ import Glibc
 
 /// Starts a named thread of our own; it ends when `body` returns.
 ///
-/// hiredis does system calls, so it is never called from an event loop or the cooperative pool.
+/// C libraries block where they like (C-04 to C-06), so they are never called from an event loop or the cooperative pool.
 ///
+/// - Parameter name: What `top -H` and `perf` show, at most 15 bytes.
 /// - Returns: Whether there is one; the system may refuse another thread.
-func startThread(named name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
+package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
     let box = Unmanaged.passRetained(ThreadBody(name: name, run: body))
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -36,7 +37,6 @@ private let threadMain: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutab
     return nil
 }
 
-/// The name that `top -H` and `perf` show, at most 15 bytes.
 private func setThreadName(_ name: String) {
     let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
     guard file >= 0 else { return }
