@@ -5,6 +5,8 @@ struct EnvelopeReader {
     /// Length of the byte order mark that was cut off, so that offsets in messages count from the true start.
     let markLength: Int
     let limits: JSONLimits
+    /// Whether white space around the data belongs to it.
+    var keepsSpace = false
 
     /// A member whose meaning depends on others that may come later.
     struct Payload {
@@ -76,7 +78,10 @@ struct EnvelopeReader {
 
     private func describe(_ error: JSONSyntaxError) -> InvalidEvent {
         let sentence = JSONSyntaxError(error.reason, at: error.offset + markLength).sentence
-        let detail = "the text is not JSON (RFC 8259): \(sentence)"
+        let detail =
+            error.reason == .tooDeep
+            ? "objects and arrays are \(sentence); \(limits.depthMax) levels are read"
+            : "the text is not JSON (RFC 8259): \(sentence)"
         return InvalidEvent(Violation(pointer: "", rule: "JSON-02", detail: detail))
     }
 
@@ -129,7 +134,7 @@ struct EnvelopeReader {
         case .core(let core):
             try readCore(core, &builder)
         case .data:
-            let payload = try readPayload()
+            let payload = try keepsSpace ? readPayloadWithSpace() : readPayload()
             if data != nil { builder.reportData("CE-02", "the member 'data' appears more than once") }
             data = payload
         case .dataBase64:
@@ -223,6 +228,14 @@ struct EnvelopeReader {
             return builder.report(extension: name, "CE-08", "\(Quoting.quote(lexeme)) does not fit into 32 bits")
         }
         builder.keep(name, .integer(value))
+    }
+
+    private mutating func readPayloadWithSpace() throws(JSONSyntaxError) -> Payload {
+        let start = scanner.position
+        var payload = try readPayload()
+        scanner.skipWhitespace()
+        payload.range = start..<scanner.position
+        return payload
     }
 
     private mutating func readPayload() throws(JSONSyntaxError) -> Payload {

@@ -17,8 +17,8 @@ extension EventBuilder {
             guard type?.isJSON ?? true else {
                 return reportData("JSON-12", "JSON data needs a JSON content type, or none")
             }
-            guard let trimmed = checkJSON(bytes) else { return }
-            keep(.json(trimmed))
+            guard checkJSON(bytes) else { return }
+            keep(data)
         }
     }
 
@@ -30,23 +30,26 @@ extension EventBuilder {
         guard !bytes.isEmpty, contentType.isGiven == (contentType.mediaType != nil) else { return }
         guard let type = contentType.mediaType, type.isJSON else { return keep(.binary(bytes)) }
         if type.hasForeignCharset {
-            if case .success(let trimmed) = JSONScanner.check(bytes) { return keep(.json(trimmed)) }
+            if case .success = JSONScanner.check(bytes) { return keep(.json(bytes)) }
             return keep(.binary(bytes))
         }
         let unmarked = JSONScanner.withoutByteOrderMark(bytes)
-        guard let trimmed = checkJSON(unmarked, pointer: pointer) else { return }
-        keep(unmarked.count == bytes.count ? .json(trimmed) : .binary(bytes))
+        guard checkJSON(unmarked, pointer: pointer) else { return }
+        keep(unmarked.count == bytes.count ? .json(bytes) : .binary(bytes))
     }
 
-    /// The JSON text without the white space around it; `nil` and a violation if it is none.
-    private mutating func checkJSON(_ bytes: ArraySlice<UInt8>, pointer: String? = nil) -> ArraySlice<UInt8>? {
+    /// Whether it is a JSON text; a violation if not.
+    private mutating func checkJSON(_ bytes: ArraySlice<UInt8>, pointer: String? = nil) -> Bool {
         switch JSONScanner.check(bytes) {
-        case .success(let trimmed):
-            return trimmed
+        case .success:
+            return true
         case .failure(let error):
-            let detail = "the content type says JSON, but the data is not JSON: \(error.sentence)"
+            let detail =
+                error.reason == .tooDeep
+                ? "objects and arrays of the data are \(error.sentence); \(JSONScanner.depthMax) levels are read"
+                : "the content type says JSON, but the data is not JSON: \(error.sentence)"
             reportData("JSON-17", detail, pointer: pointer)
-            return nil
+            return false
         }
     }
 }

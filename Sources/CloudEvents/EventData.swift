@@ -2,7 +2,10 @@
 ///
 /// Data is never empty: an event with an empty body has no data at all, since no header binding can tell the two apart.
 public enum EventData: Sendable {
-    /// A JSON text (RFC 8259, UTF-8, no surrounding white space), as it came; written as a JSON value.
+    /// A JSON text (RFC 8259, UTF-8), as it came; written as a JSON value.
+    ///
+    /// White space around it belongs to the data in the binary modes (HTTP-07), and is nobody's in the JSON format: there it
+    /// is written, and read only where the content type says so (``JSONFormat/spaceKeepingMediaType``).
     ///
     /// Goes with a JSON content type, or with none: then `application/json` is implied (JSON-13).
     case json(ArraySlice<UInt8>)
@@ -25,6 +28,12 @@ public enum EventData: Sendable {
         case .json(let bytes), .binary(let bytes): bytes.isEmpty
         case .text(let text): text.utf8.isEmpty
         }
+    }
+
+    /// Whether this is a JSON text with white space around it.
+    package var hasOuterSpace: Bool {
+        guard case .json(let bytes) = self, let first = bytes.first, let last = bytes.last else { return false }
+        return JSONScanner.isWhitespace(first) || JSONScanner.isWhitespace(last)
     }
 
     var isJSON: Bool {

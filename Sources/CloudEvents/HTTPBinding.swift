@@ -73,6 +73,16 @@ public enum HTTPBinding {
         return (fields, event.data?.bytes ?? [])
     }
 
+    /// Tells whether a webhook in binary mode says all that the event is.
+    ///
+    /// Not without data, or a content type, since a delivery has both (HOOK-03), and a type must not be made up (JSON-10).
+    /// Not for text whose type names a charset that we would have to encode it in (JSON-17).
+    package static func canBeBinaryWebhook(_ event: CloudEvent) -> Bool {
+        guard let data = event.data, let type = event.effectiveContentType else { return false }
+        if case .text = data { return MediaType(type)?.hasForeignCharset != true }
+        return true
+    }
+
     /// Writes an event in structured mode.
     public static func encodeStructured(_ event: CloudEvent) -> Message {
         ([("Content-Type", JSONFormat.mediaType)], JSONFormat.encode(event)[...])

@@ -42,6 +42,11 @@ public struct BatchEntry: Sendable {
 public enum JSONFormat {
     /// Media type of a single event.
     public static let mediaType = "application/cloudevents+json"
+    /// Media type of an event whose data has white space around it that belongs to it.
+    ///
+    /// Data that came as a whole body is kept byte for byte with it (HTTP-07); who does not know the parameter sees the same
+    /// event with the same JSON value.
+    public static let spaceKeepingMediaType = "application/cloudevents+json; data-space=preserve"
     /// Media type of a batch.
     public static let batchMediaType = "application/cloudevents-batch+json"
 
@@ -63,9 +68,27 @@ public enum JSONFormat {
         _ text: ArraySlice<UInt8>,
         limits: JSONLimits = .default
     ) throws(InvalidEvent) -> TextEvent {
+        try read(text, limits, keepsSpace: false)
+    }
+
+    /// Reads one event from a message with this content type, which may say that white space around the data belongs to it.
+    package static func decode(
+        _ text: ArraySlice<UInt8>,
+        contentType: String?
+    ) throws(InvalidEvent) -> CloudEvent {
+        let keepsSpace = contentType.map { $0.utf8.elementsEqual(spaceKeepingMediaType.utf8) } ?? false
+        return try read(text, .default, keepsSpace: keepsSpace).event
+    }
+
+    private static func read(
+        _ text: ArraySlice<UInt8>,
+        _ limits: JSONLimits,
+        keepsSpace: Bool
+    ) throws(InvalidEvent) -> TextEvent {
         let unmarked = JSONScanner.withoutByteOrderMark(text)
         return try unmarked.withUnsafeBufferPointer { (bytes) throws(InvalidEvent) in
             var reader = EnvelopeReader(bytes, of: unmarked, markLength: text.count - unmarked.count, limits: limits)
+            reader.keepsSpace = keepsSpace
             return try reader.readDocument()
         }
     }

@@ -81,11 +81,13 @@ package struct JSONScanner {
     /// Moves to the next byte that is not white space.
     @inline(__always)
     package mutating func skipWhitespace() {
-        while position < end {
-            let byte = base[position]
-            guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
-            position += 1
-        }
+        while position < end, Self.isWhitespace(base[position]) { position += 1 }
+    }
+
+    /// Whether it is insignificant between tokens (RFC 8259 §2).
+    @inline(__always)
+    package static func isWhitespace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
     /// Skips white space and shows the next byte without taking it.

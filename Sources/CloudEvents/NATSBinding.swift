@@ -27,7 +27,12 @@ public enum NATSBinding {
 
     /// Writes an event in structured mode, with the content type that marks it as such.
     public static func encodeStructured(_ event: CloudEvent) -> Message {
-        ([("Content-Type", JSONFormat.mediaType)], JSONFormat.encode(event)[...])
+        ([("Content-Type", structuredMediaType(of: event))], JSONFormat.encode(event)[...])
+    }
+
+    /// The content type of an event in structured mode, such that ``decode(headers:payload:)`` finds its data byte for byte.
+    package static func structuredMediaType(of event: CloudEvent) -> String {
+        event.data?.hasOuterSpace == true ? JSONFormat.spaceKeepingMediaType : JSONFormat.mediaType
     }
 
     /// Writes an event in binary mode: all attributes as `ce-` headers (NATS-06), the data as payload.
@@ -48,6 +53,7 @@ struct NATSMessageReader: ~Copyable {
     private var binary = BinaryModeReader(binding: .nats)
     private var mode = ContentMode.binary
     private var hasAttributes = false
+    private var contentType: String?
 
     @usableFromInline
     init() {}
@@ -59,7 +65,10 @@ struct NATSMessageReader: ~Copyable {
             (bytes.equalsIgnoringCase("content-type"), bytes.startsIgnoringCase("ce-"))
         }
         if isAttribute { hasAttributes = true }
-        if isContentType, mode == .binary { mode = ContentMode(contentType: value) }
+        if isContentType, mode == .binary {
+            mode = ContentMode(contentType: value)
+            contentType = value
+        }
         binary.add(name: name, value: value)
     }
 
@@ -68,7 +77,7 @@ struct NATSMessageReader: ~Copyable {
         let pointer = "/headers/content-type"
         switch mode {
         case .structured:
-            return try JSONFormat.decode(payload)
+            return try JSONFormat.decode(payload, contentType: contentType)
         case .binary where !hasAttributes:
             return try JSONFormat.decode(payload)
         case .binary:

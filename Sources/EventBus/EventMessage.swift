@@ -5,6 +5,10 @@ package import JetStream
 package enum EventMessage {
     /// The media type of a stored event.
     private static let contentType = HeaderValue.literal("application/cloudevents+json")
+    /// The same where the data's white space is kept (``JSONFormat/spaceKeepingMediaType``).
+    private static let spaceKeepingContentType = HeaderValue.literal(
+        "application/cloudevents+json; data-space=preserve"
+    )
 
     /// Builds the message of an event.
     ///
@@ -25,12 +29,14 @@ package enum EventMessage {
         trace: TraceContext
     ) -> OutboundMessage {
         let payload: ArraySlice<UInt8>
+        var contentType = Self.contentType
         if let text {
             payload = text
         } else {
             var bytes: [UInt8] = []
             JSONFormat.encode(event, into: &bytes)
             payload = bytes[...]
+            if event.data?.hasOuterSpace == true { contentType = Self.spaceKeepingContentType }
         }
         return OutboundMessage(
             subject: EventRoute.subject(prefix: prefix, tenant: tenant, lane: Lane(of: event), type: event.type),
