@@ -16,8 +16,12 @@ enum BusLog {
         logger.log(level: level, "\(event.message)", metadata: metadata)
     }
 
-    static func created(_ stream: String, _ logger: Logger) {
-        logger.info("created stream", metadata: ["stream": "\(stream)"])
+    static func created(_ stream: String, wasThere: Bool, _ logger: Logger) {
+        if wasThere {
+            logger.error("a stream was deleted, and is made anew, empty", metadata: ["stream": "\(stream)"])
+        } else {
+            logger.info("created stream", metadata: ["stream": "\(stream)"])
+        }
     }
 
     static func updated(_ stream: String, _ differences: [String], _ logger: Logger) {

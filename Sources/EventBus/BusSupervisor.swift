@@ -122,7 +122,8 @@ struct BusSupervisor {
     private func settle(_ plan: StreamConfiguration) async throws -> ([String], StreamState?) {
         guard let actual = try await bus.client.streamInfo(plan.name) else {
             let created = try await bus.client.createStream(plan)
-            BusLog.created(plan.name.description, bus.logger)
+            // What was verified before and is gone was deleted by somebody, with everything in it.
+            BusLog.created(plan.name.description, wasThere: bus.status.streamsVerified, bus.logger)
             return (plan.differences(from: created.configuration).map(\.sentence), created.state)
         }
         let differences = plan.differences(from: actual.configuration)

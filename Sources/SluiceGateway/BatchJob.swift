@@ -73,11 +73,9 @@ final class BatchJob {
         guard !problems.isEmpty, !request.skipsInvalid || problems.count == entries.count else { return nil }
         let tooLarge = problems.allSatisfy { $0.kind == .tooLarge }
         var violations = problems.flatMap(\.violations)
-        if !tooLarge {
-            for (index, entry) in entries.enumerated() {
-                if case .failed(_, let problem) = entry, problem.violations.isEmpty {
-                    violations.append(.init(pointer: "/\(index)", rule: "MAX_EVENT_BYTES", detail: problem.detail))
-                }
+        for (index, entry) in entries.enumerated() {
+            if case .failed(_, let problem) = entry, problem.violations.isEmpty {
+                violations.append(.init(pointer: "/\(index)", rule: "MAX_EVENT_BYTES", detail: problem.detail))
             }
         }
         let verb = request.skipsInvalid ? "none of them can be published" : "nothing was published"

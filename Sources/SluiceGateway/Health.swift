@@ -87,7 +87,12 @@ struct Health: Sendable {
         body.appendJSON(string: durability.evidence)
         body.appendJSON(raw: ",\"ready\":")
         append(state.isReady, to: &body)
-        write(reasons: state.reasons, into: &body)
+        var reasons = state.reasons
+        if redis == false { reasons.append("Redis is not connected; the tenants' counts are kept until it is") }
+        if isNearlyFull, !status.storeIsFull, let share = status.fill?.share {
+            reasons.append("the event stream is \(Int(share * 100)) % full")
+        }
+        write(reasons: reasons, into: &body)
         body.appendJSON(raw: ",\"subscriptions\":")
         body.appendJSON(string: state.subscriptions)
         body.appendJSON(raw: ",\"version\":")

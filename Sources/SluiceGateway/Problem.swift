@@ -110,6 +110,7 @@ struct Problem: Error, Sendable {
             switch self {
             case .brokerUnavailable, .outcomeUnknown, .overloaded, .countersUnavailable, .unavailable: 1
             case .misconfigured, .storeFull, .tooManyConsumers: 10
+            case .tooManySubscriptions: 60
             default: nil
             }
         }

@@ -67,7 +67,9 @@ enum PublishLog {
     /// A request that no route takes.
     static func refused(_ problem: Problem, requestID: String, request: Request, _ logger: Logger) {
         guard logger.logLevel <= .info else { return }
-        let metadata = describe(problem, requestID, method: request.method.rawValue, target: request.uri.description)
+        var metadata = describe(problem, requestID, method: request.method.rawValue, target: request.uri.description)
+        let parents = request.headers[values: .literal(SpanContext.parentField)]
+        describe(parents.count == 1 ? SpanContext(traceParent: parents[0]) : nil, &metadata)
         logger.info("request refused", metadata: metadata)
     }
 

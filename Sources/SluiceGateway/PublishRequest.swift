@@ -177,14 +177,15 @@ struct KnownFields {
             if name.isASCIIEqual(to: "prefer") {
                 prefersMinimal = prefersMinimal || Self.asksForMinimal(value)
             } else if name.isASCIIEqual(to: "expect") {
+                let value = Self.trimmed(value)
                 expectation = expectation.map { $0 + ", " + value } ?? value
             }
-        case 10 where name.isASCIIEqual(to: "tracestate"): tracestate = value
+        case 10 where name.isASCIIEqual(to: "tracestate"): tracestate = Self.trimmed(value)
         case 11:
             if name.isASCIIEqual(to: "traceparent") {
-                traceparent = value
+                traceparent = Self.trimmed(value)
             } else if name.isASCIIEqual(to: "x-tenant-id") {
-                tenant = value
+                tenant = Self.trimmed(value)
                 tenants += 1
             }
         case 12:
@@ -197,9 +198,16 @@ struct KnownFields {
         case 14 where name.isASCIIEqual(to: "content-length"): contentLength = value
         case 17 where name.isASCIIEqual(to: "transfer-encoding"):
             transferCoding = transferCoding.map { $0 + ", " + value } ?? value
-        case 16 where name.isASCIIEqual(to: "content-encoding"): contentEncoding = value
+        case 16 where name.isASCIIEqual(to: "content-encoding"): contentEncoding = Self.trimmed(value)
         default: break
         }
+    }
+
+    /// The value without the white space behind it, which is not part of it (RFC 9110 §5.5); the parser takes what is before.
+    private static func trimmed(_ value: String) -> String {
+        let end = value.utf8.lastIndex { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+        guard let end, value.utf8.index(after: end) != value.endIndex else { return value }
+        return String(value[...end])
     }
 
     /// RFC 7240: preferences are separated by commas, may carry parameters, and their names ignore case.

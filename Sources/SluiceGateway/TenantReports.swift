@@ -24,7 +24,10 @@ struct TenantReports: Sendable {
     /// One tenant: zeros where nothing was ever counted, since a tenant needs no registration.
     func one(_ name: String) async throws(Problem) -> Response {
         guard let tenant = TenantName(name) else {
-            throw Problem(kind: .notFound, detail: "\(name.quotedForDetail) is not a tenant name: \(TenantName.rule)")
+            throw Problem(
+                kind: .invalidTenant,
+                detail: "\(name.quotedForDetail) is not a tenant name: \(TenantName.rule)"
+            )
         }
         let metrics = try available()
         try questions.take()

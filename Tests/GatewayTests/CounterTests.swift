@@ -77,7 +77,7 @@ extension EndToEnd {
             #expect(second["next"].isNull)
             let never = try stack.report(of: "never-seen")
             #expect(never["accepted"].int == 0)
-            #expect(try stack.gateway.gateway.get("/v1/tenants/No%20Name/metrics").status == 404)
+            #expect(try stack.gateway.gateway.get("/v1/tenants/No%20Name/metrics").status == 400)
             for query in [
                 "limit=0", "limit=1001", "limit=x", "after=", "after=\(String(repeating: "a", count: 64))", "what=1",
             ] {

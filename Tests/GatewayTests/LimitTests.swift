@@ -49,6 +49,7 @@ extension EndToEnd {
                 #expect(response.status == 413, "\(response.text)")
                 #expect(response.json["limit"].int == 4096)
             }
+            #expect(try stack.exchange(batch([TestEvent().json, large.json])).pointers == ["/1"])
             #expect(try stack.exchange(event(storedBytes: 4096, in: stack).structured()).status == 202)
         }
 

@@ -41,7 +41,6 @@ struct DeadLetterCourier: Sendable {
             stream: services.deadLetters,
             consumer: consumer,
             isForDeadLetters: true,
-            isDecidedByServer: true,
             ratePerMinute: nil,
             consentedOrigin: record.consent.origin
         )

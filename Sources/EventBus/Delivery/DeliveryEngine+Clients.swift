@@ -60,7 +60,15 @@ extension DeliveryEngine {
             let answers = await settleThere(replica, key, verb, wanted.map(\.lock))
             for (position, outcome) in answers.enumerated() { outcomes[wanted[position].index] = outcome }
         }
-        return outcomes
+        return Self.joined(outcomes, texts)
+    }
+
+    /// A token that is given more than once has one outcome: the second call met the first under way, and knows nothing.
+    private static func joined(_ outcomes: [TokenOutcome], _ texts: [String]) -> [TokenOutcome] {
+        guard texts.count > 1, outcomes.contains(.failed(.unknown)) else { return outcomes }
+        var known: [String: TokenOutcome] = [:]
+        for (text, outcome) in zip(texts, outcomes) where outcome != .failed(.unknown) { known[text] = outcome }
+        return zip(texts, outcomes).map { $1 == .failed(.unknown) ? known[$0] ?? $1 : $1 }
     }
 
     private func pullPlace(of key: SubscriptionKey) throws(SubscriptionError) -> Place {

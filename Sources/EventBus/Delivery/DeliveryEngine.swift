@@ -268,7 +268,6 @@ package final class DeliveryEngine: Sendable {
             stream: services.events,
             consumer: consumer,
             isForDeadLetters: false,
-            isDecidedByServer: record.isDecidedByServer(prefix: registry.settings.prefix),
             ratePerMinute: record.consent.ratePerMinute,
             consentedOrigin: record.consent.origin
         )
@@ -363,14 +362,6 @@ extension SubscriptionRecord {
         [ServerFilter.Kind.several, .single].contains { kind in
             let filter = ServerFilter(subscription, prefix: prefix, kind: kind)
             return filter.subjects.map(\.text) == filterSubjects && filter.subjects.contains { $0.matches(subject) }
-        }
-    }
-
-    /// Whether everything that the consumer lets through is wanted.
-    func isDecidedByServer(prefix: SubjectPrefix) -> Bool {
-        [ServerFilter.Kind.several, .single].contains { kind in
-            let filter = ServerFilter(subscription, prefix: prefix, kind: kind)
-            return filter.isExact && filter.subjects.map(\.text) == filterSubjects
         }
     }
 }

@@ -11,8 +11,6 @@ package struct DeliveryPlan: Sendable {
     package let consumer: ConsumerName
     /// Whether it takes the subscription's dead letters to their sink; they stay in their stream, whatever becomes of that.
     package let isForDeadLetters: Bool
-    /// Whether everything that the consumer lets through is wanted.
-    package let isDecidedByServer: Bool
     /// Requests a minute that the endpoint has consented to, nil for any number.
     package let ratePerMinute: Int?
     /// The origin that the endpoint has consented to; nil without a handshake.

@@ -46,7 +46,8 @@ package struct AttemptReport: Sendable {
 package protocol DeliverySink: AnyObject {
     /// Starts one attempt; `done` is called exactly once, on the loop, whatever happens, also after ``close()``.
     func deliver(_ delivery: Delivery, done: @escaping (AttemptReport) -> Void)
-    /// Starts one attempt with several events, which succeed or fail together; `done` as for one.
+    /// Starts one attempt with several events, which succeed or fail together;
+    /// `done` as for one.
     func deliver(batch: [Delivery], done: @escaping (AttemptReport) -> Void)
     /// Starts nothing more; attempts under way may end.
     func close()

@@ -27,12 +27,13 @@ struct EventIntake {
     private let subscription: Subscription
     /// The name that a redriven event bears if it is meant for this subscription alone.
     private let name: SubscriptionName
-    private let isDecidedByServer: Bool
+    private let isFiltered: Bool
 
-    /// - Parameter isDecidedByServer: whether everything that the consumer lets through is wanted.
-    init(_ subscription: Subscription, isDecidedByServer: Bool) {
+    /// - Parameter isFiltered: whether the subscription's filter counts; not for dead letters, which have passed it. It counts
+    ///   also where the server decides by the subject: a producer that publishes natively may put another type below it.
+    init(_ subscription: Subscription, isFiltered: Bool) {
         self.subscription = subscription
-        self.isDecidedByServer = isDecidedByServer
+        self.isFiltered = isFiltered
         name = subscription.id
     }
 
@@ -47,7 +48,7 @@ struct EventIntake {
             return .undecodable("not a CloudEvent: \(error.violations.first?.detail ?? "unreadable")")
         }
         // What was put back for this subscription is wanted, even if its filter has changed since.
-        if !isDecidedByServer, target == nil, !subscription.matches(decoded.event) { return .skip }
+        if isFiltered, target == nil, !subscription.matches(decoded.event) { return .skip }
         if Self.hasExpired(decoded.event, now) { return .expired(decoded) }
         return .deliver(decoded)
     }
@@ -56,7 +57,7 @@ struct EventIntake {
         let payload = message.payload[...]
         // In this mode the content type alone counts.
         if let contentType, ContentMode(contentType: contentType) == .structured {
-            return Decoded(event: try JSONFormat.decode(payload), isStructured: true)
+            return Decoded(event: try JSONFormat.decode(payload, contentType: contentType), isStructured: true)
         }
         let headers = message.hasHeaders ? message.headers : []
         return Decoded(event: try NATSBinding.decode(headers: headers, payload: payload), isStructured: false)

@@ -41,7 +41,7 @@ final class MessageDesk: @unchecked Sendable {
         isForDeadLetters = plan.isForDeadLetters
         ledger = plan.isForDeadLetters ? services.ledger.forDeadLetters : services.ledger
         skips = SkipDesk(shard, services, plan)
-        intake = EventIntake(plan.subscription, isDecidedByServer: plan.isDecidedByServer)
+        intake = EventIntake(plan.subscription, isFiltered: !plan.isForDeadLetters)
     }
 
     // MARK: Arriving
@@ -281,11 +281,13 @@ final class MessageDesk: @unchecked Sendable {
         let loop = shard.loop
         ledgerCalls += 1
         ledger.record(consumer, sequence, total: unattempted) { loop.execute { self.ledgerCalls -= 1 } }
-        _ = drop(sequence)
+        if let entry = drop(sequence) { waiting.keep(entry.history, of: sequence) }
     }
 
     func forget(_ sequence: UInt64, settled: Bool) {
         guard let entry = drop(sequence) else { return }
+        // It comes again, perhaps to this replica, and its history goes on.
+        if !settled { waiting.keep(entry.history, of: sequence) }
         if settled, entry.isRecorded { ledger.forget(consumer, sequence) }
     }
 

@@ -226,7 +226,7 @@ final class PullWorker: DeliveryWorker, @unchecked Sendable {
             let event = ReceivedEvent(
                 lockToken: tokens.make(one.lock, holder, now: seconds),
                 deliveryCount: one.deliveryCount,
-                lockedUntil: seconds + (one.lockedUntil - instant) / 1_000_000_000,
+                lockedUntil: Int64(milliseconds) + (one.lockedUntil - instant) / 1_000_000,
                 delivery: delivery
             )
             events.append(event)
@@ -250,7 +250,7 @@ package struct ReceivedEvent: Sendable {
     package let lockToken: String
     /// Which delivery it is, counted from 1.
     package let deliveryCount: Int
-    /// Until when the lock is good unless renewed, in seconds of Unix time.
+    /// Until when the lock is good unless renewed, in milliseconds of Unix time.
     package let lockedUntil: Int64
     private let delivery: Delivery
 

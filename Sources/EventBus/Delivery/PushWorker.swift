@@ -215,15 +215,34 @@ final class PushWorker: DeliveryWorker, @unchecked Sendable {
         let sent = Set(sequences)
         let rest = gathered.filter { !sent.contains($0.sequence) }
         gathered.removeAll(keepingCapacity: true)
-        if !deliveries.isEmpty {
-            sink.deliver(batch: deliveries) { [weak self] report in
-                for (index, sequence) in sequences.enumerated() {
-                    // One request is one failure of the sink, however many events it held.
-                    self?.attempted(sequence, report, since: start, isShared: index > 0)
-                }
+        if !deliveries.isEmpty { deliver(deliveries[...], since: start) }
+        for (sequence, _) in rest { send(.attempted(sequence: sequence, .undeliverable)) }
+    }
+
+    /// Sends a batch; one that is refused for what it holds is sent again in halves, so that one bad event harms itself only.
+    ///
+    /// With a consented rate it is not: the requests more are not allowed for.
+    private func deliver(_ deliveries: ArraySlice<Delivery>, since start: Instant) {
+        sink.deliver(batch: Array(deliveries)) { [weak self] report in
+            guard let self else { return }
+            if deliveries.count > 1, machine.policy.ratePerMinute == nil, Self.isRefusal(report.result, machine.policy)
+            {
+                let middle = deliveries.startIndex + deliveries.count / 2
+                deliver(deliveries[..<middle], since: start)
+                return deliver(deliveries[middle...], since: start)
+            }
+            for delivery in deliveries {
+                // One request is one failure of the sink, however many events it held.
+                let isShared = delivery.sequence != deliveries.first?.sequence
+                attempted(delivery.sequence, report, since: start, isShared: isShared)
             }
         }
-        for (sequence, _) in rest { send(.attempted(sequence: sequence, .undeliverable)) }
+    }
+
+    /// Whether the sink has taken a look at what it got and will never take it.
+    private static func isRefusal(_ result: AttemptResult, _ policy: DeliveryPolicy) -> Bool {
+        guard case .answered = result else { return false }
+        return Verdict.of(result, attempt: 1, policy: policy) == .deadLetter(.rejected)
     }
 
     var report: DeliveryReport {

@@ -114,6 +114,9 @@ struct DeadLetterPages: Sendable {
                 }
             )
         }
+        if let stopped = report.stopped, report.matched == 0, report.failures.isEmpty {
+            throw Problem(kind: .unavailable, detail: "nothing was put back: \(stopped)")
+        }
         return .json(report.json)
     }
 

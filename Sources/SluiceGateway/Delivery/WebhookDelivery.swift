@@ -39,16 +39,24 @@ final class WebhookDelivery: DeliverySink {
     }
 
     func deliver(_ delivery: Delivery, done: @escaping (AttemptReport) -> Void) {
-        let message: HTTPBinding.Message
-        if isStructured || delivery.event.data == nil {
-            // HOOK-03: a delivery has a body, so an event without data goes in structured mode.
-            message =
-                delivery.text.map { ([("Content-Type", JSONFormat.mediaType)], $0) }
-                ?? HTTPBinding.encodeStructured(delivery.event)
-        } else {
-            message = HTTPBinding.encodeBinary(delivery.event)
-        }
-        post(message, of: delivery, done)
+        post(binary(delivery) ?? structured(delivery), of: delivery, done)
+    }
+
+    /// What receivers commonly take of all header fields together, in bytes (16 KiB by default in Node.js), and in number.
+    private static let fieldBytesMax = 16_000
+    private static let fieldsMax = 80
+
+    /// The message in binary mode, if the subscription wants that and the event can travel so.
+    private func binary(_ delivery: Delivery) -> HTTPBinding.Message? {
+        guard !isStructured, HTTPBinding.canBeBinaryWebhook(delivery.event) else { return nil }
+        let message = HTTPBinding.encodeBinary(delivery.event)
+        let bytes = message.fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }
+        return bytes <= Self.fieldBytesMax && message.fields.count <= Self.fieldsMax ? message : nil
+    }
+
+    private func structured(_ delivery: Delivery) -> HTTPBinding.Message {
+        delivery.text.map { ([("Content-Type", JSONFormat.mediaType)], $0) }
+            ?? HTTPBinding.encodeStructured(delivery.event)
     }
 
     func deliver(batch: [Delivery], done: @escaping (AttemptReport) -> Void) {

@@ -95,6 +95,29 @@ extension EndToEnd {
             #expect(waitUntil(timeout: .seconds(30)) { receiver.posts.count == 1 })
         }
 
+        @Test func `S-08: the sink gets no more requests than it has allowed, and all of them in the end`() throws {
+            let client = try Self.client()
+            let receiver = try WebhookReceiver { request, _ in
+                guard request.method == "OPTIONS" else { return .status(204) }
+                return .status(200, fields: [("WebHook-Allowed-Origin", "*"), ("WebHook-Allowed-Rate", "60")])
+            }
+            try client.subscribe("s", Self.hook(receiver))
+            let clock = ContinuousClock()
+            let start = clock.now
+            let events = (0..<5).map { _ in TestEvent() }
+            for event in events { try client.publish(event) }
+            var excess = 0.0
+            let came = waitUntil(timeout: .seconds(120)) {
+                let count = receiver.posts.count
+                // One at once, and one for each second since then: however slow this machine is, never more.
+                excess = max(excess, Double(count) - 1 - (clock.now - start) / .seconds(1))
+                return count >= events.count
+            }
+            #expect(came)
+            #expect(excess <= 0)
+            #expect(Set(receiver.posts.compactMap { $0["ce-id"] }) == Set(events.map(\.id)))
+        }
+
         @Test func `another sink is asked again, the same one is not`() throws {
             let client = try Self.client()
             let first = try WebhookReceiver { _, _ in .status(200, fields: [("WebHook-Allowed-Origin", "*")]) }
