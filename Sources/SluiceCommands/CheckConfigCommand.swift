@@ -17,7 +17,9 @@ struct CheckConfigCommand: AsyncParsableCommand {
             """
     )
 
-    @Flag(help: "Also connect to each NATS server and read its greeting; exit with 69 when none answers.")
+    @Flag(
+        help: "Also connect to each NATS server and read its greeting; exit with 69 when none with JetStream answers."
+    )
     var connect = false
 
     @Flag(help: "Print one JSON object instead of a table.")
@@ -73,14 +75,16 @@ struct CheckConfigCommand: AsyncParsableCommand {
             guard let address = ServerAddress(url: server, schemes: ["nats"], defaultPort: 4222) else { continue }
             do {
                 let info = try await NATSGreeting.read(host: address.host, port: address.port, timeoutSeconds: 3)
-                reached += 1
+                if info.hasJetStream { reached += 1 }
                 Console.note("\(name): nats-server \(info.summary)")
                 if !info.hasJetStream { Console.note("\(name): JetStream is not enabled: start it with -js") }
             } catch {
                 Console.note("\(name): \(error.reason)")
             }
         }
-        guard reached > 0 else { throw CommandFailure("no NATS server answers", code: ExitStatus.unavailable) }
+        guard reached > 0 else {
+            throw CommandFailure("no NATS server with JetStream answers", code: ExitStatus.unavailable)
+        }
     }
 }
 

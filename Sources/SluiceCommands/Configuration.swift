@@ -19,6 +19,10 @@ package struct Configuration: Sendable {
         if gateway.streamName == gateway.deadLetterStream {
             problems.append("STREAM_NAME and DEAD_LETTER_STREAM: must be two different streams")
         }
+        for (name, stream) in [("STREAM_NAME", gateway.streamName), ("DEAD_LETTER_STREAM", gateway.deadLetterStream)]
+        where Self.ownStreams.contains(stream) || stream.hasPrefix("KV_") {
+            problems.append("\(name): \(stream) is the name of another stream of the gateway, or of a bucket")
+        }
         if gateway.maxAgeSeconds > 0, gateway.duplicateWindowSeconds > gateway.maxAgeSeconds {
             problems.append(
                 "DUPLICATE_WINDOW: \(gateway.duplicateWindowSeconds) s is longer than MAX_AGE, "
@@ -32,6 +36,7 @@ package struct Configuration: Sendable {
     }
 
     /// The first tokens of the subjects of the streams beside the events'.
+    private static let ownStreams: Set = ["SLUICE_ADVISORIES", "SLUICE_AUDIT", "SLUICE_CANARY"]
     private static let ownSubjects: Set = ["audit", "dl", "sluice"]
 }
 

@@ -5,8 +5,13 @@ import Synchronization
 enum Console {
     /// Writes a line of result.
     static func out(_ text: String) {
-        lines.write(Array((text + "\n").utf8), to: STDOUT_FILENO)
+        if !lines.write(Array((text + "\n").utf8), to: STDOUT_FILENO) { failed.store(true, ordering: .relaxed) }
     }
+
+    private static let failed = Atomic(false)
+
+    /// Whether a line of result could not be written.
+    static var hasFailed: Bool { failed.load(ordering: .relaxed) }
 
     /// Writes a line for the person at the terminal.
     static func note(_ text: String) {
@@ -31,8 +36,11 @@ final class LineOutput: Sendable {
     private let turn = Mutex(())
 
     /// Writes `bytes`; a short write is continued before another thread has its turn, a failed one is given up.
-    func write(_ bytes: [UInt8], to descriptor: Int32) {
-        turn.withLock { _ in _ = Self.writeAll(bytes, to: descriptor) }
+    ///
+    /// - Returns: Whether all of it was written.
+    @discardableResult
+    func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        turn.withLock { _ in Self.writeAll(bytes, to: descriptor) == bytes.count }
     }
 
     /// Writes `bytes` with as few `write(2)` as it takes; blocks until the reader has room.

@@ -51,6 +51,8 @@ enum ExitStatus {
     static let refused = ExitCode(65)
     /// A file of events cannot be read.
     static let noInput = ExitCode(66)
+    /// The output cannot be written.
+    static let noOutput = ExitCode(74)
     /// A server could not be reached or did not store.
     static let unavailable = ExitCode(69)
     /// A file or directory cannot be used.
@@ -74,6 +76,7 @@ struct CommandFailure: Error {
 func reportingFailures(_ body: () async throws -> Void) async throws {
     do {
         try await body()
+        if Console.hasFailed { throw CommandFailure("the output cannot be written", code: ExitStatus.noOutput) }
     } catch let failure as CommandFailure {
         for line in failure.message.split(separator: "\n") { Console.note("sluice: \(line)") }
         throw failure.code

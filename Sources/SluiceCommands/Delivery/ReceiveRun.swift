@@ -140,7 +140,10 @@ struct ReceiveRun: Sendable {
         failures.forEach(Console.note)
         if printed < tokens.count {
             _ = try await ReceiveSettlement.release(0).settle(Array(tokens[printed...]), of: plan.id, &client)
-            throw CommandFailure("the output cannot be written: \(FileError.system(EPIPE).reason)", code: ExitCode(74))
+            throw CommandFailure(
+                "the output cannot be written: \(FileError.system(EPIPE).reason)",
+                code: ExitStatus.noOutput
+            )
         }
         return failures.isEmpty
     }
