@@ -71,7 +71,7 @@ import Testing
 
     @Test(
         arguments: [
-            ("application/json", " {\"a\": 1}\n", .json(bytes("{\"a\": 1}"))), ("text/plain", " x\n", .text(" x\n")),
+            ("application/json", " {\"a\": 1}\n", .json(bytes(" {\"a\": 1}\n"))), ("text/plain", " x\n", .text(" x\n")),
             (nil, "x", .binary(bytes("x"))),
             ("application/json", "", nil), ("application/json", "\u{FEFF}{}", .binary(bytes("\u{FEFF}{}"))),
             ("application/json;charset=utf-16", "{}", .json(bytes("{}"))),

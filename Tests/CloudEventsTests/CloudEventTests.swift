@@ -76,8 +76,8 @@ import Testing
         #expect(throws: InvalidEvent.self) { try make(.text("x"), nil) }
         #expect(throws: InvalidEvent.self) { try make(.text("x"), "application/json") }
         #expect(throws: InvalidEvent.self) { try make(.binary(bytes("x")), "application/json") }
-        #expect(try make(.binary(bytes(" 1 ")), "application/json") == .json(bytes("1")))
-        #expect(try make(.json(bytes(" 1 ")), nil) == .json(bytes("1")))
+        #expect(try make(.binary(bytes(" 1 ")), "application/json") == .json(bytes(" 1 ")))
+        #expect(try make(.json(bytes(" 1 ")), nil) == .json(bytes(" 1 ")))
         #expect(try make(.text(""), nil) == nil)
         #expect(try make(.binary([]), nil) == nil)
         var event = try CloudEvent(id: "1", source: "/", type: "t", data: .json(bytes("1")))

@@ -69,7 +69,7 @@ import Testing
             ("\"datacontenttype\":null,\"data\":1", .json(bytes("1"))),
             ("\"data_base64\":\"YQ\\u003d=\"", .binary(bytes("a"))),
             ("\"data_base64\":null", nil), ("\"data_base64\":null,\"data\":1", .json(bytes("1"))),
-            ("\"datacontenttype\":\"a/json\",\"data_base64\":\"IHt9IA==\"", .json(bytes("{}"))),
+            ("\"datacontenttype\":\"a/json\",\"data_base64\":\"IHt9IA==\"", .json(bytes(" {} "))),
             ("\"datacontenttype\":\"a/json\",\"data_base64\":\"77u/e30=\"", .binary(bytes("\u{FEFF}{}"))),
         ] as [(String, EventData?)]
     )
