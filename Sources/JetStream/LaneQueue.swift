@@ -232,10 +232,12 @@ struct LaneQueue {
     /// So many messages more may be on their way than outstanding pulls may bring: those of pulls that we have given up.
     private static let lateMax = 1024
     /// A full pull comes in one go: its end is waited for, as nothing comes for this long, or at most for the longer time.
-    private static let quietTime: Nanoseconds = 20_000_000
-    private static let quietMax: Nanoseconds = 250_000_000
-    /// How long a message to ourselves is waited for, and how often it is looked for.
-    private static let echoMax: Nanoseconds = 500_000_000
+    private static let quietTime: Nanoseconds = 50_000_000
+    private static let quietMax: Nanoseconds = 5_000_000_000
+    /// How long a message to ourselves is waited for: much may come before it, but not after it has been refused.
+    private static let echoMax: Nanoseconds = 10_000_000_000
+    private static let echoMaxWhenRefused: Nanoseconds = 500_000_000
+    /// How often it is looked for.
     private static let echoCheck: Nanoseconds = 2_000_000
 
     /// Sends no pull from now on, and ends those that are at the server as soon as little is on its way.
@@ -265,7 +267,7 @@ struct LaneQueue {
             return
         }
         guard link.hasEcho else {
-            if now - echoSent >= Self.echoMax {
+            if now - echoSent >= (link.hasBeenRefused ? Self.echoMaxWhenRefused : Self.echoMax) {
                 // Not allowed: then what is on its way at this moment is lost to us, and comes to others later.
                 link.dropPulls()
                 return reachPullsEnd()

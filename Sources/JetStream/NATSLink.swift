@@ -94,6 +94,12 @@ final class NATSLink: @unchecked Sendable {
         countGiven()
     }
 
+    /// Whether the server has refused something to this user, so that an echo may never come.
+    var hasBeenRefused: Bool {
+        var text: UnsafePointer<CChar>?
+        return natsConnection_GetLastError(connection, &text) == NATS_NOT_PERMITTED
+    }
+
     /// Takes away the interest in what pulls bring at once; what is on its way is lost.
     func dropPulls() {
         pulled.drop()
