@@ -35,8 +35,9 @@ package struct Configuration: Sendable {
         return problems
     }
 
-    /// The first tokens of the subjects of the streams beside the events'.
+    /// The streams beside the two that can be named.
     private static let ownStreams: Set = ["SLUICE_ADVISORIES", "SLUICE_AUDIT", "SLUICE_CANARY"]
+    /// The first tokens of the subjects of the streams beside the events'.
     private static let ownSubjects: Set = ["audit", "dl", "sluice"]
 }
 
